@@ -1,0 +1,27 @@
+"""The written table of the catalogue: nothing is found by introspection, so a file can not name code."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One application: its class, the file (also test, notebook, recipe and saved folder) and what it answers."""
+
+    name: str
+    file: str
+    title: str
+    answers: str
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "FraudDetector",
+        "fraud_detector",
+        "Fraud detector",
+        "How likely is this payment a fraud, and is it worth a look?",
+    ),
+)
+
+
+def find(name: str) -> Entry | None:
+    """The entry of a class name (`FraudDetector`) or a file name (`fraud_detector`), or None."""
+    return next((entry for entry in ENTRIES if name in (entry.name, entry.file)), None)
