@@ -1,0 +1,1 @@
+"""Answers out: the saved folder, the one-item path, and other formats."""
