@@ -1,0 +1,1 @@
+"""Truth and answers in, a Report out: metrics, intervals, calibration, thresholds, audit, explanations, figures."""
