@@ -1,0 +1,1 @@
+"""Raw records in: readers, schema, kinds of columns, splits, batches, trials, pre-flight, synthetic records."""
