@@ -64,7 +64,46 @@ def bootstrap(
     return {name: interval(value, draws[name], level) for name, value in values.items()}
 
 
-def resamples(rows: int, groups: np.ndarray | None, repeats: int, seed: int) -> Iterator[np.ndarray]:
+def difference(
+    score: Score,
+    truth: Table,
+    answers: Table,
+    others: Table,
+    groups: np.ndarray | None = None,
+    repeats: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Metric]:
+    """How much the answers score above other answers to the same queries, with paired intervals.
+
+    Both are scored on the same draws, so what makes a draw easy or hard cancels and the interval is narrower than two
+    separate ones suggest. An interval without 0 is a difference beyond chance.
+
+    Args:
+        score: pure function of (truth, answers) that gives named numbers.
+        truth: arrays with n rows each.
+        answers: arrays with n rows each, say of the network.
+        others: arrays with n rows each, say of the baseline.
+        groups: (n,) ids drawn together, or None.
+        repeats: how many draws.
+        level: share of the draws inside the interval.
+        seed: of the draws.
+
+    Returns:
+        Name -> `Metric` of the score of `answers` minus that of `others`, for the names both have.
+    """
+
+    def both(truth: dict[str, np.ndarray], pair: dict[str, np.ndarray]) -> dict[str, float]:
+        one = score(truth, {name[1]: column for name, column in pair.items() if name[0] == "one"})
+        two = score(truth, {name[1]: column for name, column in pair.items() if name[0] == "two"})
+        return {name: one[name] - two[name] for name in one if name in two}
+
+    pair = {("one", name): column for name, column in answers.items()}
+    pair |= {("two", name): column for name, column in others.items()}
+    return bootstrap(both, truth, pair, groups, repeats, level, seed)  # type: ignore[arg-type]
+
+
+def resamples(rows: int, groups: np.ndarray | None, repeats: int, seed: int | tuple[int, ...]) -> Iterator[np.ndarray]:
     """Row numbers of each bootstrap draw: whole groups, or single rows, drawn with replacement.
 
     Args:
@@ -96,7 +135,7 @@ def resamples(rows: int, groups: np.ndarray | None, repeats: int, seed: int) -> 
         yield by_group[np.repeat(first[drawn], length) + within]
 
 
-def interval(value: float, draws: Sequence[float], level: float = 0.95) -> Metric:
+def interval(value: float, draws: Sequence[float] | np.ndarray, level: float = 0.95) -> Metric:
     """A value with the percentile interval of its draws, draws that are NaN left out."""
     drawn = np.asarray(draws, np.float64)
     drawn = drawn[~np.isnan(drawn)]

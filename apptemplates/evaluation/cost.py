@@ -1,0 +1,71 @@
+"""What an answer costs: milliseconds, items a second, parameters, megabytes."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def latency(answer_one: Callable[[Any], Any], queries: Sequence[Any], repeats: int = 500) -> dict[str, float]:
+    """Milliseconds that one answer takes, asked one after the other.
+
+    Args:
+        answer_one: gives the answer to one query.
+        queries: at least one, asked in turn; several different ones keep caches honest.
+        repeats: how many answers are timed, after a few that are not.
+
+    Returns:
+        `p50_ms` (half of the answers are faster) and `p99_ms` (all but one in a hundred are).
+
+    Raises:
+        ValueError: without queries or repeats.
+    """
+    if not len(queries) or repeats < 1:
+        raise ValueError("latency: expected at least one query and one repeat.")
+    for query in list(queries)[:10]:
+        answer_one(query)
+    taken = np.empty(repeats)
+    for number in range(repeats):
+        query = queries[number % len(queries)]
+        start = time.perf_counter_ns()
+        answer_one(query)
+        taken[number] = time.perf_counter_ns() - start
+    p50, p99 = np.percentile(taken / 1e6, [50, 99])
+    return {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def throughput(answer_many: Callable[[], Any], items: int, repeats: int = 3) -> float:
+    """Items answered a second in a batch, the best of a few runs after one that is not timed.
+
+    Args:
+        answer_many: answers all the items, without arguments.
+        items: how many that is.
+        repeats: how many runs are timed.
+
+    Returns:
+        Items a second; the best run, since what slows a run down is other work on the machine.
+    """
+    answer_many()
+    fastest = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        answer_many()
+        fastest = min(fastest, time.perf_counter() - start)
+    return items / fastest
+
+
+def size(model: Any) -> dict[str, float]:
+    """How large a Keras model is in memory.
+
+    Args:
+        model: a built `keras.Model`.
+
+    Returns:
+        `parameters` (all weights, trained or not) and `megabytes` (of 1,000,000 bytes).
+    """
+    total = sum(
+        int(np.prod(weight.shape)) * np.dtype(str(weight.dtype).replace("bfloat16", "float16")).itemsize
+        for weight in model.weights
+    )
+    return {"parameters": int(model.count_params()), "megabytes": total / 1e6}
