@@ -1,0 +1,74 @@
+import io
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from apptemplates.evaluation import audit, figures, metrics
+
+random = np.random.default_rng(0)
+TRUTH = (random.random(3000) < 0.05).astype(float)
+SCORE = 1 / (1 + np.exp(-(random.normal(size=3000) + 2 * TRUTH - 3)))
+GROUPS = audit.by_group(
+    lambda truth, answers: {"recall": metrics.recall(truth["label"], answers["alarm"])},
+    {"label": TRUTH},
+    {"alarm": SCORE > 0.2},
+    np.array(["north", "$south$", ""], dtype=object)[random.choice(3, 3000, p=[0.59, 0.4, 0.01])],
+    repeats=10,
+)
+MADE = {
+    "precision_recall": lambda: figures.precision_recall(TRUTH, SCORE, SCORE**2 + 0.1, 0.3),
+    "precision_recall, one class": lambda: figures.precision_recall(TRUTH * 0, SCORE),
+    "roc": lambda: figures.roc(TRUTH, SCORE, random.random(3000), 0.3),
+    "roc, one class": lambda: figures.roc(TRUTH * 0, SCORE),
+    "roc, no alarm": lambda: figures.roc(TRUTH, SCORE, threshold=2.0),
+    "reliability": lambda: figures.reliability((random.random(500) < 0.5).astype(int), random.random(500)),
+    "reliability, rare": lambda: figures.reliability(TRUTH, SCORE / 20),
+    "reliability, never": lambda: figures.reliability(TRUTH * 0, SCORE * 0),
+    "reliability, classes": lambda: figures.reliability(np.array([0, 1, 2]), np.eye(3) * 0.7 + 0.1),
+    "score_histogram": lambda: figures.score_histogram(TRUTH, SCORE, 0.3),
+    "score_histogram, one value": lambda: figures.score_histogram(TRUTH, SCORE * 0),
+    "cost_curve": lambda: figures.cost_curve(TRUTH, SCORE, 100 * SCORE, 5, 0.3, "EUR"),
+    "importance_bars": lambda: figures.importance_bars(["amount", "$x$ " * 20], [0.1, 0.3], [0.05, 0.2], [0.2, 0.3]),
+    "contribution_bars": lambda: figures.contribution_bars(["a", "b"], np.array([1.0, -2.0])),
+    "group_bars": lambda: figures.group_bars(GROUPS, "recall", "region"),
+    "deletion": lambda: figures.deletion(np.linspace(1, 0, 9) ** 2, np.linspace(1, 0, 9)),
+    "learning_curves": lambda: figures.learning_curves({"loss": [3, 2, 1], "val_loss": [3, 2, 2.5]}, 1),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_figure_is_drawn_silently_with_a_caption(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = MADE[name]()
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg")
+    assert isinstance(figure, Figure) and len(drawn.getvalue()) < 150_000
+    assert len(str(figure.get_label())) > 60 and figure.axes[0].get_xlabel()
+
+
+def test_pyplot_is_never_loaded():
+    code = "import sys, apptemplates.evaluation.figures; assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_curves_pass_through_the_numbers():
+    axes = figures.roc(TRUTH, SCORE).axes[0]
+    x, y = axes.lines[0].get_data()
+    assert ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() == pytest.approx(metrics.roc_auc(TRUTH, SCORE), abs=0.005)
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    lowest = figures.cost_curve(TRUTH, SCORE, 10, 1).axes[0].lines[1].get_ydata()[0]
+    cuts = np.append(np.unique(SCORE), 2.0)
+    every = [metrics.cost_per_thousand(TRUTH, SCORE >= threshold, 10, 1) for threshold in cuts]
+    assert lowest == pytest.approx(min(every))
+
+
+def test_small_groups_are_hollow():
+    hollow = [
+        line for line in figures.group_bars(GROUPS, "recall").axes[0].lines if line.get_markerfacecolor() == "white"
+    ]
+    assert len(hollow[0].get_xdata()) == GROUPS.table["small"].sum() == 1
