@@ -53,8 +53,10 @@ def convert(model: Any) -> bytes:
     Raises:
         ConverterError: an operation has no LiteRT form.
         ValueError: the graph can not be built for a batch of one.
+        OSError: there is no room for temporary files.
     """
     import keras
+    import tensorflow as tf
 
     inputs, outputs = plain_names(model.input), plain_names(model.output)
     ones = {
@@ -68,7 +70,10 @@ def convert(model: Any) -> bytes:
     )
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         path = os.path.join(folder, "one.tflite")
-        one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)])
+        try:
+            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)])
+        except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
+            raise OSError(f"the temporary folder is full: {error.message}") from error
         with open(path, "rb") as file:
             return file.read()
 

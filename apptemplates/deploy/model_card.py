@@ -1,0 +1,59 @@
+"""The README.md of a saved folder: what the model answers, how well, and what it is not for."""
+
+from typing import Any
+
+
+def model_card(app: Any, versions: dict[str, str]) -> str:
+    """The model card as Markdown.
+
+    Args:
+        app: a fitted template.
+        versions: package -> version it was saved with.
+    """
+    name = type(app).__name__
+    card = app.card
+    lines = [
+        f"# {card.title}",
+        "",
+        card.answers,
+        "",
+        f"**Not for:** {card.not_for}",
+        "",
+        "## Use it",
+        "",
+        "```python",
+        "import apptemplates as at",
+        "",
+        'app = at.load("this folder")',
+        'app.predict("queries.csv")',
+        "```",
+        "",
+        "Load only folders you trust.",
+        "",
+        *_numbers(app.report_),
+        "## How it was made",
+        "",
+        f"- Application: `{name}` of apptemplates {versions['apptemplates']}",
+        *(f"- {key}: `{value!r}`" for key, value in app.get_params().items()),
+        f"- Data it was meant for: {card.data}",
+        f"- Reference: {card.reference}",
+        f"- Saved with {', '.join(f'{package} {version}' for package, version in versions.items())}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _numbers(report: Any) -> list[str]:
+    if report is None or not report.metrics:
+        return []
+    rows = [f"| {name} | {m.value:.4g} | {m.low:.4g} to {m.high:.4g} |" for name, m in report.metrics.items()]
+    return [
+        "## How well it does",
+        "",
+        "| measure | value | 95 % interval |",
+        "|---|---|---|",
+        *rows,
+        "",
+        *[f"- {sentence}" for sentence in report.verdict],
+        "",
+    ]
