@@ -22,7 +22,7 @@ Table = dict[str, np.ndarray]
 # ---- saving ----------------------------------------------------------------
 
 
-def save(app: Any, folder: str | os.PathLike[str], share: bool = False) -> None:
+def save(app: Any, folder: str | os.PathLike[str], share: bool = False) -> Path:
     """Writes a fitted template to one folder that `load` opens, here or on another machine.
 
     The folder is written beside its place and moved there when it is complete and has been read back, so that whatever
@@ -32,6 +32,9 @@ def save(app: Any, folder: str | os.PathLike[str], share: bool = False) -> None:
         app: a fitted template.
         folder: is made, or replaced if it is a saved template or empty.
         share: leaves out the records in the state, so that the folder can be given away.
+
+    Returns:
+        The folder.
 
     Raises:
         ArchiveError: the place holds something else, can not be written, or the disk is full.
@@ -44,6 +47,7 @@ def save(app: Any, folder: str | os.PathLike[str], share: bool = False) -> None:
             _open_model(made, versions)
         except ArchiveError as error:
             raise ArchiveError(f"{name}: the model was not saved, it could not be read back: {error}.") from error
+    return Path(folder)
 
 
 def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> None:

@@ -160,6 +160,19 @@ def batch(model: Any) -> Callable[[Table], Table]:
     return answer
 
 
+def values(inputs: dict[str, Any], output: Any, prepared: Table) -> np.ndarray:
+    """What one tensor of a graph comes to for the rows of a prepared table.
+
+    Args:
+        inputs: symbolic inputs by name.
+        output: symbolic tensor made from them.
+        prepared: for each input an array of shape (n, ...).
+    """
+    import keras
+
+    return batch(keras.Model(inputs, {"value": output}))(prepared)["value"]
+
+
 class _LiteRT:
     def __init__(self, model: Any, content: bytes):
         from ai_edge_litert.interpreter import Interpreter
@@ -173,30 +186,47 @@ class _LiteRT:
     def __call__(self, prepared: Table) -> Table:
         columns = {}
         for name, plain, dtype in self._inputs:
+            _check_one_row(name, prepared[name])
             columns[plain] = np.ascontiguousarray(prepared[name], dtype)
-            if columns[plain].shape[0] != 1:
-                raise ValueError(f"Fast: input {name!r} has {columns[plain].shape[0]} rows; give one row at a time.")
         with self._lock:
             answers = self._run(**columns)
         return {name: _text(answers[plain]) for name, plain in self._outputs}
+
+
+def table_answers(model: Any, graph: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Table], Table]:
+    """A graph's function of tensors as one of a prepared table: arrays in, arrays out, strings as `str`."""
+    import tensorflow as tf
+
+    inputs = [(name, _dtype(tensor)) for name, tensor in model.input.items()]
+
+    def answer(prepared: Table) -> Table:
+        columns = {
+            name: tf.convert_to_tensor(np.asarray(prepared[name], dtype), tf.string if dtype is object else None)
+            for name, dtype in inputs
+        }
+        return {name: _text(tensor.numpy()) for name, tensor in graph(columns).items()}
+
+    return answer
 
 
 def _compiled(model: Any, rows: int | None) -> Callable[[Table], Table]:
     import tensorflow as tf
 
     graph = tf.function(lambda columns: model(columns, training=False), input_signature=[input_signature(model, rows)])
-    inputs = [(name, _dtype(tensor)) for name, tensor in model.input.items()]
+    answer = table_answers(model, graph)
+    names = list(model.input)
 
-    def answer(prepared: Table) -> Table:
-        columns = {}
-        for name, dtype in inputs:
-            column = np.asarray(prepared[name], dtype)
-            if rows is not None and len(column) != rows:
-                raise ValueError(f"Fast: input {name!r} has {len(column)} rows; give one row at a time.")
-            columns[name] = tf.convert_to_tensor(column, tf.string if dtype is object else None)
-        return {name: _text(tensor.numpy()) for name, tensor in graph(columns).items()}
+    def answer_one(prepared: Table) -> Table:
+        for name in names:
+            _check_one_row(name, prepared[name])
+        return answer(prepared)
 
-    return answer
+    return answer if rows is None else answer_one
+
+
+def _check_one_row(name: str, column: np.ndarray) -> None:
+    if len(column) != 1:
+        raise ValueError(f"Fast: input {name!r} has {len(column)} rows; give one row at a time.")
 
 
 def _agree(model: Any, one: Callable[[Table], Table], golden: Table) -> bool:

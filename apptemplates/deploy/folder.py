@@ -45,7 +45,7 @@ def written_whole(owner: str, folder: str | os.PathLike[str], made_by: str) -> I
         ArchiveError: the place holds something else, can not be written, or the disk is full.
     """
     target = Path(folder).absolute()
-    _check_place(owner, target)
+    check_place(owner, target)
     made = target.parent / f".{target.name}.{secrets.token_hex(4)}.saving"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,12 @@ def written_whole(owner: str, folder: str | os.PathLike[str], made_by: str) -> I
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _check_place(owner: str, target: Path) -> None:
+def check_place(owner: str, target: Path) -> None:
+    """Refuses a place that holds something else than a saved template.
+
+    Raises:
+        ArchiveError: says what is there.
+    """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise ArchiveError(f"{owner}: {str(target)!r} is not a folder; give a folder that is new or a saved template.")
     try:
