@@ -1,0 +1,60 @@
+"""What data a model was made of, in a few numbers that hold no record."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from apptemplates.data.table import Table, rows
+
+
+def fingerprint(choices: dict[str, Any], *tables: Table) -> str:
+    """SHA-256 of choices and of every value of the tables."""
+    digest = hashlib.sha256(json.dumps(choices, sort_keys=True).encode())
+    for table in tables:
+        for name, column in table.items():
+            digest.update(f"{name} {column.dtype.kind} {column.shape}".encode())
+            digest.update(
+                "\x00".join(map(str, column.tolist())).encode() if column.dtype == object else column.tobytes()
+            )
+    return digest.hexdigest()
+
+
+def describe(train: Table, valid: Table) -> dict[str, Any]:
+    """Rows and fingerprint of the data that were learned from and judged by."""
+    return {"rows": rows(train), "validation rows": rows(valid), "fingerprint": fingerprint({}, train, valid)}
+
+
+def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
+    """Made-up graph inputs in the range of the real ones, which hold no real record.
+
+    Numbers are drawn around each column's mean with its spread, words from those that stand in at least ten rows.
+    """
+    rng, made = np.random.default_rng(seed), {}
+    for name, column in inputs.items():
+        if column.dtype == object:
+            words, counts = np.unique(column.astype(str), return_counts=True)
+            common = words[counts >= min(10, counts.max())]
+            made[name] = rng.choice(common, (number, *column.shape[1:])).astype(object)
+        else:
+            real = np.where(np.isfinite(column), column, 0).astype("float64")
+            drawn = rng.normal(size=(number, *column.shape[1:])) * real.std(axis=0) + real.mean(axis=0)
+            made[name] = np.clip(drawn, real.min(axis=0), real.max(axis=0)).astype(column.dtype)
+    return made
+
+
+def row_marks(records: Table, most: int = 100_000) -> np.ndarray:
+    """A number for each record (of a sample, if there are very many) by which it can be known again, but not read."""
+    import pandas as pd
+
+    frame = pd.DataFrame({name: column for name, column in records.items() if column.ndim == 1})
+    marks = pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")
+    if len(marks) > most:
+        marks = np.random.default_rng(0).permutation(marks)[:most]
+    return np.unique(marks)
+
+
+def seen_before(records: Table, marks: np.ndarray | None) -> int | None:
+    """How many of the records were learned from (at least, where only a sample was marked); None where it is not known."""
+    return None if marks is None else int(np.isin(row_marks(records, rows(records)), marks).sum())

@@ -1,0 +1,81 @@
+"""Canonical columns of any table as the inputs of a graph. NumPy only."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+MISSING = "(missing)"  # a graph's vocabulary can not hold the empty string
+WORDS = 64  # places that the words of a free text are spread over
+
+
+class Column(NamedTuple):
+    """One column of the table and the graph input it becomes."""
+
+    name: str
+    kind: str
+    entry: str  # name of the graph's input
+
+    def features(self) -> list[str]:
+        """What each number of this input says."""
+        if self.kind == "time":
+            return [f"hour of {self.name}", f"weekday of {self.name}"]
+        return [self.name] * (WORDS if self.kind == "text" else 1)
+
+
+def plan(kinds: Mapping[str, str], taken: Iterable[str] = ()) -> list[Column]:
+    """The graph inputs of columns, by kind; ids have none.
+
+    Args:
+        kinds: Column names (any strings) to kinds.
+        taken: Input names that are used already.
+    """
+    used, columns = set(taken), []
+    for name, kind in kinds.items():
+        if kind not in ("number", "flag", "category", "time", "text"):
+            continue
+        entry = plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "column"
+        number = 2
+        while entry in used:
+            entry, number = f"{plain}_{number}", number + 1
+        used.add(entry)
+        columns.append(Column(name, kind, entry))
+    return columns
+
+
+def encode(columns: Iterable[Column], table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inputs: numbers and flags float32 (n,), categories str (n,), times and texts float32 (n, k).
+
+    Missing numbers stay NaN and missing words become `"(missing)"`: the graph deals with both.
+    """
+    inputs = {}
+    for name, kind, entry in columns:
+        column = table[name]
+        if kind == "category":
+            inputs[entry] = np.where(column == "", MISSING, column)
+        elif kind == "time":
+            inputs[entry] = clock(column)
+        elif kind == "text":
+            inputs[entry] = words(column)
+        else:
+            inputs[entry] = column.astype("float32")
+    return inputs
+
+
+def clock(times: np.ndarray) -> np.ndarray:
+    """Hour of the day 0..24 and weekday 0 (Monday) .. 6 of datetime64 (n,), as float32 (n, 2); NaN where missing."""
+    seconds = times.astype("datetime64[s]").astype("int64")
+    parts = np.stack([seconds % 86_400 / 3600, (seconds // 86_400 + 3) % 7], axis=1).astype("float32")
+    parts[np.isnat(times)] = np.nan
+    return parts
+
+
+def words(texts: np.ndarray) -> np.ndarray:
+    """How often each word stands in texts (n,), spread by hash over float32 (n, 64), as log(1 + count)."""
+    counts = np.zeros((len(texts), WORDS), "float32")
+    for row, text in enumerate(texts):
+        for word in re.findall(r"\w+", text.lower()):
+            counts[row, crc32(word.encode()) % WORDS] += 1
+    return np.log1p(counts)

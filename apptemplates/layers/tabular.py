@@ -1,0 +1,186 @@
+"""Columns of a table as features of a network."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+PACKAGE = "apptemplates"  # the name under which layers are saved: for ever
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class QuantileScale(keras.layers.Layer):
+    """Numbers (n, d) as positions between their quantiles, so that equal steps hold about equally many rows.
+
+    A value between the i-th and the next of its column's edges becomes i and a fraction; beyond the edges it stays at the
+    end; a missing one becomes its column's median, and where the column had missing values in training, a second block of
+    features says so.
+
+    Args:
+        columns: Number of columns d.
+        bins: Most intervals a column is cut into.
+        gaps: Columns whose missing values get a feature of their own.
+
+    Output shape: (n, d + number of gaps), float32, of 0 to `bins`.
+
+    Reference: Gorishniy et al., 2022, On Embeddings for Numerical Features in Tabular Deep Learning, arXiv:2203.05556.
+    """
+
+    def __init__(self, columns: int, bins: int = 16, gaps: tuple[int, ...] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.columns, self.bins, self.gaps = columns, bins, tuple(gaps)
+
+    def build(self, shape: Any = None) -> None:
+        size = (self.columns, self.bins)
+        self.low = self.add_weight(name="low", shape=size, initializer="zeros", trainable=False)
+        self.slope = self.add_weight(name="slope", shape=size, initializer="zeros", trainable=False)
+        self.median = self.add_weight(name="median", shape=(self.columns,), initializer="zeros", trainable=False)
+
+    def adapt(self, values: np.ndarray, important: np.ndarray | None = None) -> "QuantileScale":
+        """Takes the edges from training rows.
+
+        Args:
+            values: (n, d) with NaN where missing.
+            important: (n,) bool; half of the edges are taken from these rows, where a rare class needs a finer scale.
+        """
+        low, slope, median = (np.zeros((self.columns, self.bins)) for _ in range(3))
+        for column in range(self.columns):
+            whole = values[:, column].astype("float64")
+            seen = np.isfinite(whole)
+            edges = edges_of(whole[seen], None if important is None else whole[seen & important], self.bins)
+            low[column], slope[column] = edges[-1], 0.0
+            low[column, : len(edges) - 1] = edges[:-1]
+            slope[column, : len(edges) - 1] = 1 / np.diff(edges)
+            median[column] = np.median(whole[seen]) if seen.any() else 0.0
+        if not self.built:
+            self.build()
+            self.built = True
+        self.set_weights([low, slope, median[:, 0]])
+        return self
+
+    def call(self, values: Any) -> Any:
+        missing = ops.not_equal(values, values)  # only NaN differs from itself
+        filled = ops.where(missing, self.median, values)
+        steps = ops.clip((ops.expand_dims(filled, -1) - self.low) * self.slope, 0.0, 1.0)  # (n, d, bins)
+        position = ops.sum(steps, axis=-1)
+        if not self.gaps:
+            return position
+        flags = [ops.cast(missing[:, i : i + 1], "float32") for i in self.gaps]
+        return ops.concatenate([position, *flags], axis=-1)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (*shape[:-1], self.columns + len(self.gaps))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "columns": self.columns, "bins": self.bins, "gaps": list(self.gaps)}
+
+
+def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.ndarray:
+    """Increasing edges (at most bins + 1) with about equally many values between them.
+
+    Half of them are quantiles of the important values, where there are any.
+    """
+    if not len(values):
+        return np.array([0.0, 1.0])
+    if important is None or not len(important):
+        edges = np.quantile(values, np.linspace(0, 1, bins + 1))
+    else:
+        half = bins // 2
+        rare = np.quantile(important, np.linspace(0, 1, half + 1)[1:-1])
+        edges = np.concatenate([np.quantile(values, np.linspace(0, 1, bins - half + 2)), rare])
+    edges = np.unique(edges)
+    gaps = np.diff(edges, prepend=-np.inf)
+    edges = edges[gaps > 1e-6 * max(edges[-1] - edges[0], 1e-9)]
+    return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1.0])
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PiecewiseLinear(keras.layers.Layer):
+    """Positions (n, d) of `QuantileScale` as one ramp for each interval, (n, d x bins): a network can bend at every edge.
+
+    Args:
+        bins: Intervals of the scale.
+
+    Reference: Gorishniy et al., 2022, arXiv:2203.05556 (piecewise linear encoding).
+    """
+
+    def __init__(self, bins: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bins = bins
+
+    def call(self, position: Any) -> Any:
+        ramps = ops.clip(
+            ops.expand_dims(position, -1) - np.arange(self.bins, dtype="float32"), 0.0, 1.0
+        )  # (n, d, bins)
+        return ops.reshape(ramps, (-1, position.shape[-1] * self.bins))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (shape[0], shape[-1] * self.bins)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bins": self.bins}
+
+
+def build_preprocessor(
+    inputs: dict[str, np.ndarray], *, bins: int, important: np.ndarray | None = None, most_words: int = 64
+) -> keras.Model:
+    """A model named "preprocessor" from the columns of a prepared table to one matrix of features.
+
+    Numbers go through one `QuantileScale`; words become one-hot over the most frequent ones, all others share one place.
+
+    Args:
+        inputs: Training rows: float32 (n,) or (n, k), or object arrays (n,) of words.
+        bins: Intervals of each number.
+        important: (n,) bool, see `QuantileScale.adapt`.
+        most_words: Words of a column that get a feature of their own.
+
+    Returns:
+        A `keras.Model` from a dict of raw columns to (n, features) float32.
+    """
+    entries = {
+        name: keras.Input(column.shape[1:], dtype="string" if column.dtype == object else "float32", name=name)
+        for name, column in inputs.items()
+    }
+    parts, numbers = [], [name for name, column in inputs.items() if column.dtype != object]
+    if numbers:
+        matrix = np.concatenate([inputs[name].reshape(len(inputs[name]), -1) for name in numbers], axis=1)
+        gaps = tuple(int(i) for i in np.flatnonzero(~np.isfinite(matrix).all(axis=0)))
+        scale = QuantileScale(matrix.shape[1], bins, gaps, name="numbers").adapt(matrix, important)
+        flat = [keras.layers.Reshape((int(np.prod(entries[name].shape[1:])),))(entries[name]) for name in numbers]
+        parts.append(scale(keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0]))
+    for name, column in inputs.items():
+        if column.dtype == object:
+            words, counts = np.unique(column.astype(str), return_counts=True)
+            known = words[np.argsort(-counts, kind="stable")][:most_words].tolist()
+            look = keras.layers.StringLookup(vocabulary=known, output_mode="one_hot", name=f"{name}_words")
+            parts.append(look(entries[name]))
+    return keras.Model(entries, keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0], name="preprocessor")
+
+
+def ramps(features: Any, preprocessor: keras.Model, bins: int) -> Any:
+    """Features (n, d) of `build_preprocessor` with the numbers' positions as ramps too, for a network to start from."""
+    names = [layer.name for layer in preprocessor.layers]
+    count = preprocessor.get_layer("numbers").columns if "numbers" in names else 0
+    if not count:
+        return features
+    positions, rest = features[:, :count], features[:, count:]
+    parts = [PiecewiseLinear(bins)(positions), positions * (2.0 / bins) - 1.0]
+    return keras.layers.Concatenate()([*parts, rest] if rest.shape[1] else parts)
+
+
+def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
+    """The column that each feature of `build_preprocessor` comes from.
+
+    Args:
+        names: For each input what its numbers are called.
+    """
+    layers = {layer.name: layer for layer in preprocessor.layers}
+    numbers = [
+        name for entry, tensor in preprocessor.input.items() if tensor.dtype != "string" for name in names[entry]
+    ]
+    found = numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
+    for entry, tensor in preprocessor.input.items():
+        if tensor.dtype == "string":
+            found += names[entry] * layers[f"{entry}_words"].vocabulary_size()
+    return found

@@ -1,0 +1,520 @@
+"""The one base class: it runs the life of a template and knows no application."""
+
+import copy
+import dataclasses
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from apptemplates.contract import Answers, Contract, Part
+from apptemplates.data import kinds, preflight
+from apptemplates.data.fingerprint import describe, fingerprint, imagined, row_marks
+from apptemplates.data.readers import read
+from apptemplates.data.schema import DataError, Schema, empty_column
+from apptemplates.data.table import Table, rows, take, to_frame
+from apptemplates.policy import Policy, nearest
+
+WEIGHT = "sample weight"  # the column that carries `fit(sample_weight=)` through a split
+
+
+class NotFittedError(RuntimeError):
+    """A template was asked before it was fitted or loaded."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Template(Contract):
+    """An application: it learns from records, answers queries and reports how well.
+
+    Args:
+        epochs: Passes over the training records, at most.
+        batch_size: Records in one training step.
+        learning_rate: The highest step size of the optimizer.
+        seed: Seed of every random choice.
+    """
+
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    # ---- choices -----------------------------------------------------------
+
+    def __new__(cls, *_: Any, **arguments: Any) -> Self:
+        known = [field.name for field in dataclasses.fields(cls) if field.init]
+        for name in arguments:
+            if name not in known:
+                raise TypeError(
+                    f"{cls.__name__}: there is no argument {name!r}{nearest(name, known)}; it takes {', '.join(known)}."
+                )
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("seed", 0)):
+            value, kind = getattr(self, name), float if name == "learning_rate" else int
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, kind))
+                or value < least
+                or (name == "learning_rate" and not value)
+            ):
+                raise ValueError(
+                    f"{self.name}: {name} must be {'an integer' if kind is int else 'a number'} >= {least}. Received: {value!r}."
+                )
+        for field in dataclasses.fields(self):
+            if isinstance(getattr(self, field.name), list):
+                setattr(self, field.name, tuple(getattr(self, field.name)))
+        policy = getattr(self, "policy", None)
+        if isinstance(policy, Mapping):
+            self.policy = Policy(**policy)
+        self.columns_ = Schema()
+        self.state_: Any = None
+        self.before_: Any = None  # what was observed before the first `fit`, which every `fit` starts from
+        self.seen_: np.ndarray | None = None  # marks of the records learned from
+        self.valid_: Table = {}  # what the policy is decided by
+        self.report_: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def get_params(self) -> dict[str, Any]:
+        """The choices as a dict of plain values, from which the same template can be made."""
+        found = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            found[field.name] = (
+                value.given() if isinstance(value, Policy) else list(value) if isinstance(value, tuple) else value
+            )
+        return found
+
+    def set_params(self, **changes: Any) -> Self:
+        """Changes choices; what was learned stays until the next `fit`."""
+        fresh = self.clone(**changes)
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(fresh, field.name))
+        return self
+
+    def clone(self, **changes: Any) -> Self:
+        """The same choices, with changes, and nothing learned."""
+        return type(self)(**{**self.get_params(), **changes})
+
+    def set_policy(self, **arguments: Any) -> Self:
+        """Decides anew, without learning anew: the arguments are those of `Policy`; what is not named falls away."""
+        policy = Policy(**arguments)
+        self._check_policy(policy)
+        self.policy = policy
+        if self.is_fitted:
+            self.apply_policy()
+            self.fast_ = None
+        return self
+
+    def _check_policy(self, policy: Policy) -> None:
+        policy.check(self.name, self.policy_arguments, self.cost_columns())
+
+    # ---- learning ----------------------------------------------------------
+
+    @property
+    def is_fitted(self) -> bool:
+        return getattr(self, "model_", None) is not None
+
+    def _check_fitted(self) -> None:
+        if not self.is_fitted:
+            raise NotFittedError(f"{self.name} has not learned yet: call fit(records), or apptemplates.load(folder).")
+
+    def _read(self, source: Any, labels: Any = None) -> Table:
+        return read(source, labels, getattr(self, self.target, None) or "label")
+
+    def _records(self, table: Table) -> Table:
+        """The canonical columns of a table to learn from; refuses what learning would be meaningless with."""
+        records, _ = self.record.check(self.name, table)
+        if not rows(records):
+            raise DataError(f"{self.name}: the data have no rows; give at least some dozens.")
+        for finding in self._inspect(records):
+            if finding.severity == "error":
+                raise DataError(f"{self.name}: {finding.message} {finding.fix}")
+        return records
+
+    def _inspect(self, records: Table) -> list[preflight.Finding]:
+        role = getattr(self, self.target, None)
+        return preflight.inspect(records, self.record, label=role, time=getattr(self, "time", None))
+
+    def fit(
+        self,
+        source: Any,
+        labels: Any = None,
+        *,
+        validation: Any = None,
+        sample_weight: Any = None,
+        minutes: float | None = None,
+        checkpoint: str | Path | None = None,
+        callbacks: Iterable[Any] = (),
+        verbose: str | int = "auto",
+    ) -> Self:
+        """Learns from records.
+
+        Args:
+            source: Whatever `apptemplates.read` takes: a path, a DataFrame, a dict of columns, arrays, ...
+            labels: (n,) for a source that does not hold them itself.
+            validation: Records to be judged by while learning; by default a part of the source is held out.
+            sample_weight: (n,) float >= 0, or the name of a column.
+            minutes: Wall clock for everything after the import of TensorFlow; the best weights so far are kept.
+            checkpoint: A folder that survives a crash: the same call goes on from its last epoch.
+            callbacks: More Keras callbacks.
+            verbose: "auto" shows a live line in a terminal or a notebook; 0 nothing; 1 the line.
+
+        Returns:
+            Itself, fitted; `history_` holds the losses.
+
+        Raises:
+            DataError: The data can not be learned from; one sentence says why. What was learned before stays.
+        """
+        from apptemplates import training
+
+        clock = training.Clock(minutes)
+        fresh = self.clone()  # learns apart, so that a failure leaves this one as it was
+        fresh.before_ = fresh.state_ = self.before_
+        table = fresh._weighted(fresh._read(source, labels), sample_weight)
+        named = {*fresh.record, WEIGHT, *getattr(fresh, "ignore", ())}
+        fresh.columns_ = Schema.of(kinds.infer(table, skip=named, override=getattr(fresh, "kinds", None)))
+        fresh._learn(table, validation, clock, checkpoint, callbacks, verbose)
+        self.__dict__.update(fresh.__dict__)
+        return self
+
+    def _weighted(self, table: Table, weight: Any) -> Table:
+        if weight is None:
+            return table
+        if isinstance(weight, str):
+            if weight not in table:
+                raise DataError(
+                    f"{self.name}: sample_weight names column {weight!r}, which is not there{nearest(weight, table)}."
+                )
+            weight = table[weight]
+            table = {name: column for name, column in table.items() if column is not weight}
+        weight = np.asarray(weight, "float64").ravel()
+        if len(weight) != rows(table) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+            raise DataError(
+                f"{self.name}: sample_weight must hold one finite number >= 0 for each of {rows(table)} rows, not all 0."
+            )
+        return {**table, WEIGHT: weight}
+
+    def _learn(self, table: Table, validation: Any, clock: Any, checkpoint: Any, callbacks: Any, verbose: Any) -> None:
+        import keras
+
+        from apptemplates import training
+
+        self._check_policy(getattr(self, "policy", Policy()))
+        train, valid = self._parts(table, validation)
+        keras.utils.set_random_seed(self.seed)
+        self.preprocessor_ = self.build_preprocessor(train)
+        self.network_ = self.build_network(self.preprocessor_)
+        mark = None
+        if checkpoint is not None:
+            mark = Path(checkpoint) / "training.npz", fingerprint(self.get_params(), train.records, valid.records)
+        self.learned_ = {"data": describe(train.records, valid.records), "seed": self.seed}
+        self.learned_["training"] = training.run(
+            self.network_,
+            self.make_batches(train, training=True),
+            self.make_batches(valid, training=False),
+            objective=self.objective(),
+            rate=self.learning_rate,
+            epochs=self.epochs,
+            patience=self.patience,
+            clock=clock,
+            checkpoint=mark,
+            callbacks=callbacks,
+            title=self.name,
+            verbose=verbose,
+        )
+        self.history_ = self.learned_["training"].pop("history")
+        self._decide(train, valid)
+        self.learned_["training"]["minutes"] = clock.passed() / 60
+        if mark is not None:
+            mark[0].unlink(missing_ok=True)
+
+    def _parts(self, table: Table, validation: Any) -> tuple[Part, Part]:
+        """The two sides of the split, each prepared with what was known before it."""
+        records = self._records(table)
+        if WEIGHT in table:
+            records[WEIGHT] = table[WEIGHT]
+        if validation is None:
+            first, second = self.split(records)
+        else:
+            first, second = records, self._records(self._read(validation))
+            if WEIGHT in first:
+                second[WEIGHT] = np.ones(rows(second))
+        state = self.open_state({}) if self.state_ is None else self.state_
+        train = Part(first, partial(self.prepare, state=state))
+        state = self.remember(first, state)
+        valid = Part(second, partial(self.prepare, state=state))
+        self.state_ = self.remember(second, state)
+        return train, valid
+
+    def _decide(self, train: Part, valid: Part) -> None:
+        from apptemplates.deploy import fast
+
+        self.model_ = self.build_decision(valid)
+        self.baseline_ = self.fit_baseline(train)
+        self.golden_ = imagined(train.inputs, self.seed)
+        self.call_, self.fast_ = fast.batch(self.model_), None
+        self.apply_policy()
+        self.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT})
+        self.report_ = None
+
+    def finetune(
+        self,
+        source: Any,
+        labels: Any = None,
+        *,
+        validation: Any = None,
+        minutes: float | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        callbacks: Iterable[Any] = (),
+        verbose: str | int = "auto",
+    ) -> Self:
+        """Goes on learning from more records, starting from what it knows; what it knew is kept by distillation.
+
+        Args:
+            source, labels, validation, minutes, callbacks, verbose: As for `fit`.
+            epochs: Passes at most; a third of those of `fit` by default.
+            learning_rate: A fifth of that of `fit` by default.
+
+        Raises:
+            DataError: The records do not fit what was learned, or can not be learned from.
+            NotFittedError: There is nothing to go on from.
+        """
+        from apptemplates import training
+
+        self._check_fitted()
+        if self.network_ is None:
+            raise NotFittedError(
+                f"{self.name}: this folder was saved without its network, so finetune has nothing to go on from; fit anew."
+            )
+        clock = training.Clock(minutes)
+        fresh = copy.copy(self)
+        train, valid = fresh._parts(fresh._read(source, labels), validation)
+        train.teacher = self.network_
+        fresh.network_ = copied(fresh.extend_network(self.network_, train.records))
+        done = training.run(
+            fresh.network_,
+            fresh.make_batches(train, training=True),
+            fresh.make_batches(valid, training=False),
+            objective=fresh.objective(),
+            rate=learning_rate or self.learning_rate / 5,
+            epochs=epochs or -(-self.epochs // 3),
+            patience=self.patience,
+            clock=clock,
+            callbacks=callbacks,
+            title=f"{self.name}, fine-tuning",
+            verbose=verbose,
+        )
+        fresh.history_ = done.pop("history")
+        fresh.learned_ = {**self.learned_, "finetuned": {**done, "data": describe(train.records, valid.records)}}
+        golden = self.golden_
+        fresh._decide(train, valid)
+        fresh.golden_, fresh.baseline_ = golden, self.baseline_
+        self.__dict__.update(fresh.__dict__)
+        return self
+
+    # ---- answering ---------------------------------------------------------
+
+    def predict(self, source: Any) -> Any:
+        """Answers to queries.
+
+        Args:
+            source: Whatever `apptemplates.read` takes; the columns of `query`, others are ignored.
+
+        Returns:
+            A `pandas.DataFrame`, one row a query in the order given; a query that can not be answered has empty values and
+            the reason in the column `problem`.
+
+        Raises:
+            DataError: A column is missing, or there are no rows.
+        """
+        self._check_fitted()
+        return to_frame(self._answers(read(source)))
+
+    def _answers(self, table: Table) -> Answers:
+        queries, problems = self.query.check(self.name, table, rows="mark")
+        if not len(problems):
+            raise DataError(f"{self.name}: there are no rows to predict; give at least one query.")
+        good = problems == ""
+        if not good.any():
+            return {
+                name: empty_column(field, len(good)) for name, field in self.answer.items() if name != "problem"
+            } | {"problem": problems}
+        found = self.respond(self.prepare(take(queries, good), self.state_), self.call_, self.state_)
+        if not good.all():
+            for name, column in found.items():
+                whole = empty_column(self.answer[name], len(good))
+                whole[good] = column
+                found[name] = whole
+        return {**found, "problem": problems}
+
+    def predict_one(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one query, in milliseconds; safe to call from many threads.
+
+        Args:
+            query: Values by column name.
+
+        Returns:
+            A dict with the columns of `answer`.
+
+        Raises:
+            DataError: The query can not be answered; one sentence says why.
+        """
+        self._check_fitted()
+        table = {name: single(value) for name, value in self._query.check_one(self.name, query).items()}
+        found = self.respond(self.prepare(table, self.state_), self._fast(), self.state_)
+        return {name: plain(column[0]) for name, column in found.items()} | {"problem": ""}
+
+    @cached_property
+    def _query(self) -> Schema:
+        return self.query  # made once: building a schema takes longer than an answer
+
+    def _fast(self) -> Any:
+        if self.fast_ is None:
+            from apptemplates.deploy.fast import Fast
+
+            with self._lock:
+                if self.fast_ is None:
+                    self.fast_ = Fast(self.model_, None, self.golden_)
+        return self.fast_
+
+    # ---- judging -----------------------------------------------------------
+
+    def evaluate(self, source: Any, labels: Any = None, *, by: Iterable[str] = ()) -> Any:
+        """How good the answers to these records are.
+
+        Args:
+            source: Records with their truth; whatever `apptemplates.read` takes.
+            labels: (n,) for a source that does not hold them itself.
+            by: Columns, or pairs of columns, by whose groups the numbers are given too.
+
+        Returns:
+            A `Report`: metrics with 95 % intervals, the baseline, groups, calibration, cost, latency, figures, a verdict.
+        """
+        from apptemplates.evaluation import assess
+
+        self._check_fitted()
+        return assess.assess(self, self._read(source, labels), tuple(by))
+
+    def explain(self, source: Any, labels: Any = None) -> Any:
+        """What decided the answers: a `Report` with a table, figures and how far to trust them."""
+        self._check_fitted()
+        table = self._read(source, labels)
+        schema = self.record if all(name in table for name in self.record) else self.query
+        records, problems = schema.check(self.name, table, rows="mark")
+        if not (problems == "").any():
+            raise DataError(
+                f"{self.name}: no row can be explained; {problems[0] if len(problems) else 'there are none'}."
+            )
+        return self.make_explanation(take(records, problems == ""))
+
+    def check(self, source: Any, labels: Any = None) -> Any:
+        """What is wrong or odd with data before anything is learned from them: a `Report` with `findings`."""
+        from apptemplates.evaluation import assess
+
+        return assess.preflight(self, source, labels)
+
+    # ---- keeping -----------------------------------------------------------
+
+    def save(self, folder: str | Path, *, share: bool = False) -> Path:
+        """Writes everything into one folder; an interrupted save leaves what was there.
+
+        Args:
+            folder: A new one, or one that holds a saved template, which is replaced.
+            share: Leave out every record of a third party (such as the payment history).
+        """
+        from apptemplates.deploy import archive
+
+        self._check_fitted()
+        self._fast()
+        return archive.save(self, folder, share=share)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The template that `save` wrote.
+
+        Raises:
+            ArchiveError: The folder is damaged, foreign, changed, or of another template.
+        """
+        from apptemplates.deploy import archive
+
+        return archive.load(folder, cls)
+
+    def export(self, path: str | Path, form: str = "saved_model") -> Path:
+        """Writes the model in a form that other programs run; opened again and compared before it counts."""
+        from apptemplates.deploy import export
+
+        self._check_fitted()
+        return export.export(self, path, form)
+
+    def pack_state(self, share: bool) -> Table:
+        """Everything that `state.npz` holds, by name."""
+        parts = {"state": self.close_state(self.state_, share), "baseline": self.baseline_, "valid": self.valid_}
+        if self.seen_ is not None and not share:
+            parts["seen"] = {"marks": self.seen_}
+        return {f"{part}/{name}": column for part, arrays in parts.items() for name, column in arrays.items()}
+
+    def unpack(
+        self,
+        columns: Schema,
+        state: Table,
+        model: Any,
+        network: Any,
+        content: bytes | None,
+        learned: dict,
+        report: Any,
+        golden: Table,
+    ) -> Self:
+        """Becomes the fitted template whose parts these are; the counterpart of `pack_state` and the archive."""
+        from apptemplates.deploy import fast
+
+        self.columns_, self.model_, self.network_, self.learned_, self.report_ = (
+            columns,
+            model,
+            network,
+            learned,
+            report,
+        )
+        self.preprocessor_ = model.get_layer("preprocessor")
+        parts: dict[str, Table] = {"state": {}, "baseline": {}, "valid": {}, "seen": {}}
+        for key, column in state.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = column
+        self.state_, self.baseline_, self.valid_ = self.open_state(parts["state"]), parts["baseline"], parts["valid"]
+        self.seen_ = parts["seen"].get("marks")
+        self.golden_, self.history_ = golden, {}
+        self.call_ = fast.batch(model)
+        self.fast_ = None if content is None else fast.Fast(model, content, golden)
+        return self
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as the Python value it holds; others as they are."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def single(value: Any) -> np.ndarray:
+    """A canonical value as a column of one row."""
+    if isinstance(value, str):
+        column = np.empty(1, object)
+        column[0] = value
+        return column
+    return np.asarray(value)[None]
+
+
+def copied(network: Any) -> Any:
+    """A network with the same weights that can be trained without changing the first."""
+    import keras
+
+    fresh = keras.models.clone_model(network)
+    fresh.set_weights(network.get_weights())
+    return fresh

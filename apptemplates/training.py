@@ -1,0 +1,292 @@
+"""What every template's training gets: a clock, the best weights, early and NaN stop, a checkpoint, one progress line."""
+
+import io
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from apptemplates.data.schema import DataError
+
+
+class TrainingError(RuntimeError):
+    """Learning failed in a way that more of the same can not mend."""
+
+
+class Clock:
+    """Seconds of a time budget, counted from now; a resumed training says what it had `spent` before.
+
+    Args:
+        minutes: The whole budget, or None for no limit.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+            raise ValueError(f"minutes must be a number above 0, or None for no limit. Received: {minutes!r}.")
+        self.limit = math.inf if minutes is None else 60.0 * minutes
+        self.began, self.spent = time.monotonic(), 0.0
+
+    def passed(self) -> float:
+        """Seconds used so far, earlier runs of a resumed training included."""
+        return self.spent + time.monotonic() - self.began
+
+    def deadline(self, share: float = 1.0) -> float:
+        """The second (as `passed` counts) at which training must stop so that calibration still fits in."""
+        reserve = min(0.2 * self.limit, 5.0 + 0.08 * self.limit) if self.limit < math.inf else 0.0
+        return self.passed() + share * max(0.0, self.limit - reserve - self.passed())
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the least validation loss, and stops when it no longer falls.
+
+    Args:
+        patience: Epochs without a new best after which training stops.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        self.patience, self.best, self.epoch, self.weights = patience, math.inf, -1, None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {})["val_loss"]
+        if loss < self.best:
+            self.best, self.epoch, self.weights = loss, epoch, self.model.get_weights()
+        elif epoch - self.epoch >= self.patience:
+            self.model.stop_training = True
+
+    def restore(self) -> None:
+        """Puts the best weights back.
+
+        Raises:
+            TrainingError: No epoch ended with a finite validation loss.
+        """
+        if self.weights is None:
+            raise TrainingError(
+                "the loss was not a number from the first epoch on; lower learning_rate, or look for huge values in the data."
+            )
+        self.model.set_weights(self.weights)
+
+
+class StopAt(keras.callbacks.Callback):
+    """Stops inside an epoch when the time is up or the loss is no longer a number."""
+
+    def __init__(self, clock: Clock, deadline: float) -> None:
+        super().__init__()
+        self.clock, self.deadline, self.out_of_time = clock, deadline, False
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.model.stop_training = True
+        if self.clock.passed() >= self.deadline:
+            self.model.stop_training = self.out_of_time = True
+
+
+class CosineRate(keras.callbacks.Callback):
+    """A short warm-up, then a cosine down to zero at the last step or at the deadline, whichever comes first.
+
+    Reference: Loshchilov and Hutter, 2017, SGDR, arXiv:1608.03983.
+    """
+
+    def __init__(self, rate: float, steps: int, clock: Clock, deadline: float, warm: float = 0.05) -> None:
+        super().__init__()
+        self.rate, self.steps, self.clock, self.deadline, self.warm = rate, steps, clock, deadline, warm
+        self.began = clock.passed()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = int(self.model.optimizer.iterations.numpy()) / self.steps
+        if self.deadline < math.inf:
+            done = max(done, (self.clock.passed() - self.began) / max(1e-9, self.deadline - self.began))
+        done = min(1.0, done)
+        self.model.optimizer.learning_rate.assign(
+            self.rate * min(1.0, done / self.warm + 1e-2) * 0.5 * (1.0 + math.cos(math.pi * done))
+        )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """One file an epoch end, written at once, from which the same call goes on after a crash.
+
+    Args:
+        file: Where it is written.
+        fingerprint: What was learned from and how; another one is refused.
+    """
+
+    def __init__(self, file: Path, fingerprint: str, clock: Clock, best: BestWeights) -> None:
+        super().__init__()
+        self.file, self.fingerprint, self.clock, self.best = file, fingerprint, clock, best
+        self.epoch, self.history = 0, {}  # type: ignore[var-annotated]
+
+    def resume(self, model: keras.Model) -> None:
+        """Puts model, optimizer, best weights and clock where they were; does nothing where there is no file.
+
+        Raises:
+            DataError: The file belongs to other data or other settings.
+        """
+        if not self.file.exists():
+            return
+        with np.load(self.file, allow_pickle=False) as saved:
+            note = json.loads(str(saved["note"]))
+            if note["fingerprint"] != self.fingerprint:
+                raise DataError(
+                    f"checkpoint {str(self.file.parent)!r} belongs to other data or other settings than this fit; "
+                    f"choose another folder, or delete it to start anew."
+                )
+            model.set_weights([saved[f"weight {i}"] for i in range(len(model.weights))])
+            model.optimizer.build(model.trainable_variables)
+            for i, variable in enumerate(model.optimizer.variables):
+                variable.assign(saved[f"optimizer {i}"])
+            self.best.best, self.best.epoch = note["best"], note["best_epoch"]
+            self.best.weights = [saved[f"best {i}"] for i in range(len(model.weights))]
+        self.epoch, self.history = note["epoch"], note["history"]
+        self.clock.spent += note["spent"]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self.best.weights is None:
+            return
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        self.epoch = epoch + 1
+        note = {
+            "fingerprint": self.fingerprint,
+            "epoch": self.epoch,
+            "best": self.best.best,
+            "best_epoch": self.best.epoch,
+            "spent": self.clock.passed(),
+            "history": self.history,
+        }
+        arrays = {f"weight {i}": w for i, w in enumerate(self.model.get_weights())}
+        arrays |= {f"best {i}": w for i, w in enumerate(self.best.weights)}
+        arrays |= {f"optimizer {i}": np.asarray(v) for i, v in enumerate(self.model.optimizer.variables)}
+        content = io.BytesIO()
+        np.savez(content, note=np.array(json.dumps(note)), **arrays)  # type: ignore[arg-type]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.file.with_suffix(".part")
+        fresh.write_bytes(content.getvalue())
+        os.replace(fresh, self.file)
+
+
+class Progress(keras.callbacks.Callback):
+    """One live line: epoch, loss, best validation loss, seconds."""
+
+    def __init__(self, title: str, epochs: int, clock: Clock) -> None:
+        super().__init__()
+        self.title, self.epochs, self.clock, self.epoch = title, epochs, clock, 0
+        self.shown: Any = None
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[say]}"), TimeElapsedColumn()
+        self.shown = Progress(*columns)
+        self.shown.start()
+        self.task = self.shown.add_task(self.title, total=float(self.epochs), say="")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = self.epoch + (batch + 1) / max(1, self.params.get("steps") or 1)
+        self.shown.update(self.task, completed=done)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}  validation {logs['val_loss']:.4g}"
+        self.shown.update(self.task, completed=epoch + 1.0, say=say)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.shown.stop()
+
+
+def wants_progress(verbose: str | int | bool) -> bool:
+    """Whether to show a live line: `"auto"` does in a terminal or a notebook."""
+    if verbose == "auto":
+        return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return bool(verbose)
+
+
+def run(
+    network: keras.Model,
+    batches: Any,
+    valid: Any,
+    *,
+    objective: dict[str, Any],
+    rate: float,
+    epochs: int,
+    patience: int,
+    clock: Clock,
+    share: float = 1.0,
+    checkpoint: tuple[Path, str] | None = None,
+    callbacks: Iterable[Callable[..., Any]] = (),
+    title: str = "learning",
+    verbose: str | int | bool = "auto",
+) -> dict[str, Any]:
+    """Fits a network within a clock and leaves the best weights in it.
+
+    Args:
+        network: To be compiled with `objective` and trained.
+        batches: A `tf.data.Dataset` of (features, target[, weight]) with known length.
+        valid: The same, to be judged by after each epoch.
+        rate: The highest learning rate, of a cosine that ends with the epochs or the time.
+        epochs: Passes at most.
+        patience: Epochs without a better validation loss before it stops.
+        clock: Of the whole `fit`.
+        share: The part of the time left that this run may use.
+        checkpoint: File and fingerprint to go on from and to write at each epoch's end.
+        callbacks: The user's own.
+
+    Returns:
+        `history` (name -> list), `epochs` (passes until the best one), `seconds`, `stopped` (why).
+
+    Raises:
+        TrainingError: The loss was never a number.
+        DataError: The checkpoint belongs to other data.
+    """
+    network.compile(**objective)
+    best = BestWeights(patience)
+    own: list[Any] = [best]
+    start, history = 0, {}
+    if checkpoint is not None:
+        keeper = Checkpoint(*checkpoint, clock, best)
+        keeper.resume(network)
+        own.append(keeper)
+        start, history = keeper.epoch, dict(keeper.history)
+    deadline = clock.deadline(share)
+    stop = StopAt(clock, deadline)
+    own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
+    if wants_progress(verbose):
+        own.append(Progress(title, epochs, clock))
+    began, why = time.monotonic(), "all epochs done"
+    try:
+        result = network.fit(
+            batches,
+            validation_data=valid,
+            initial_epoch=start,
+            epochs=epochs,
+            callbacks=[*own, *callbacks],
+            shuffle=False,  # a dataset shuffles itself
+            verbose=0,
+        )
+        history = history or result.history
+        for name, values in result.history.items():
+            if history is not result.history:
+                history[name] = history.get(name, [])[:start] + [float(v) for v in values]
+        if stop.out_of_time:
+            why = "the minutes were used up"
+        elif start + len(result.epoch) < epochs:
+            why = f"no better validation loss in {patience} epochs"
+    except KeyboardInterrupt:
+        why = "interrupted; the best weights so far are kept"
+        print(f"{title}: {why}.", file=sys.stderr)
+    best.restore()
+    return {
+        "history": {name: [float(v) for v in values] for name, values in history.items()},
+        "epochs": best.epoch + 1,
+        "seconds": time.monotonic() - began,
+        "stopped": why,
+    }
