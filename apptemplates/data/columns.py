@@ -42,9 +42,7 @@ def as_column(column: Any) -> np.ndarray:
             return np.asarray(column)
         except ValueError:  # of unequal shapes
             pass
-    array = np.empty(len(column), dtype=object)
-    array[:] = list(column)
-    return array
+    return objects(list(column))
 
 
 def empty_column(field: Field, count: int) -> np.ndarray:
@@ -66,6 +64,13 @@ def each(read: Callable[[Any], Any], column: np.ndarray, missing: Any, expected:
             found.append(missing)
             unreadable.setdefault(str(reason), []).append(row)
     return found, [Fault(reason, expected, at(bad, len(column))) for reason, bad in unreadable.items()]
+
+
+def objects(values: list) -> np.ndarray:
+    """A list as an array of objects (n,), whatever its entries are."""
+    answer = np.empty(len(values), dtype=object)
+    answer[:] = values
+    return answer
 
 
 def at(rows: list[int], count: int) -> np.ndarray:
@@ -108,14 +113,13 @@ def read_flags(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault
 def read_words(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault]]:
     """Categories, ids and texts as objects of str, missing as ""."""
     read = values.text if field.kind == "text" else values.word
-    if column.dtype.kind in "biuf" and column.ndim == 1:
+    if column.dtype.kind in "biuf" and column.ndim == 1:  # read every number once, there are far fewer than rows
         distinct, place = np.unique(column, return_inverse=True)
-        found, faults = [read(value) for value in distinct], list[Fault]()
-        words = np.array([*found, None], dtype=object)[:-1][place]  # None keeps an empty list an array of objects
-    else:
-        found, faults = each(read, column, "", "one string")
-        words = np.empty(len(found), dtype=object)
-        words[:] = found
+        found = list(map(str, distinct.tolist()) if column.dtype.kind in "iu" else map(read, distinct))
+        words = objects(found)[place]
+        return words, absent(field, words == "", [])
+    found, faults = each(read, column, "", "one string")
+    words = objects(found)
     blank = np.fromiter((not value or value.isspace() for value in words), bool, len(words))
     words[blank] = ""
     longest = longest_of(field)

@@ -75,11 +75,13 @@ def from_separated(path: Path, content: bytes, names: Sequence[str] | None, sepa
     lines = readable_lines(path, content)
     first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
     if len(first) == 1 and names is None:
+        column = first[0][:60]
         other = next((mark for mark in ",;\t|" if mark != separator and mark in first[0]), None)
         if other:
             raise DataError(
-                f"{path}: there is one column, named {first[0][:60]!r}, separated by {other!r} it seems; a "
-                f"{path.suffix} file must be separated by {separator!r}: save it so or give pandas.read_csv(path, sep={other!r})."
+                f"{path}: there is one column, named {column!r}, separated by {other!r} it seems; a "
+                f"{path.suffix} file must be separated by {separator!r}: save it so or "
+                f"give pandas.read_csv(path, sep={other!r})."
             )
     headed = names is None
     if names is None:
@@ -119,10 +121,11 @@ def from_separated(path: Path, content: bytes, names: Sequence[str] | None, sepa
         ) from error
     if ragged:
         row = ragged[0]
+        has = f"{row.actual_columns} value{'s' if row.actual_columns > 1 else ''}"
         more = f" (and {len(ragged) - 1:,} lines more)" if len(ragged) > 1 else ""
         raise DataError(
-            f"{path}: line {row.number} has {row.actual_columns} value{'s' if row.actual_columns > 1 else ''} but the first "
-            f"line has {row.expected_columns}{more}: {row.text[:60]!r}; every row must have one value a column, and text "
+            f"{path}: line {row.number} has {has} but the first line has {row.expected_columns}{more}: "
+            f"{row.text[:60]!r}; every row must have one value a column, and text "
             "that holds the separator must stand in quotes."
         )
     return {name: from_strings(arrow.column(place)) for place, name in enumerate(names)}

@@ -52,7 +52,9 @@ def typed(objects: np.ndarray) -> np.ndarray:
     import pandas as pd
 
     if pd.api.types.infer_dtype(objects, skipna=True) == "string":
-        return np.where(pd.isna(objects), None, objects)
+        found = objects.copy()
+        found[pd.isna(found)] = None
+        return found
     found = np.empty(len(objects), dtype=object)
     found[:] = [None if values.is_missing(value) else decoded(value) for value in objects]
     kinds = {type(value) for value in found}
