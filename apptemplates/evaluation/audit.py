@@ -17,8 +17,8 @@ class Groups:
     """Metrics of each group of one column, and how far the groups lie apart.
 
     Attributes:
-        table: one row a group, largest first: `group`, `rows`, `small` (too few rows to judge by), and for every
-            metric the columns `<name>`, `<name> low`, `<name> high`.
+        table: one row a group, the largest first (quarters of numbers: the lowest first): `group`, `rows`, `small`
+            (too few rows to judge by), and for every metric the columns `<name>`, `<name> low`, `<name> high`.
         gaps: metric name -> value of the highest group minus that of the lowest, with its interval. Small groups and
             groups put together as others are left out; there is no gap where fewer than two groups remain.
         extremes: metric name -> (lowest group, highest group) of that gap.
@@ -92,15 +92,14 @@ def by_group(
         ValueError: where `values` does not have one value a row.
     """
     truth, answers = dict(truth), dict(answers)
-    names, others = _group_names(np.asarray(values))
+    names, order, others = _group_names(np.asarray(values))
     lengths = {len(column) for table in (truth, answers) for column in table.values()}
     if lengths != {len(names)}:
         raise ValueError(f"by_group: values has {len(names):,} rows, truth and answers have {sorted(lengths)}.")
 
     table: list[dict[str, Any]] = []
     draws: dict[str, dict[str, list[float]]] = {}
-    order = pd.Series(names).value_counts(sort=True).index  # largest first
-    for place, group in enumerate(sorted(order, key=lambda name: name == others)):
+    for place, group in enumerate(order):
         member = np.flatnonzero(names == group)
         value = score(*_rows(member, truth, answers))
         drawn: dict[str, list[float]] = {name: [] for name in value}
@@ -135,35 +134,31 @@ def _rows(rows: np.ndarray, truth: Table, answers: Table) -> tuple[dict[str, np.
     }
 
 
-def _group_names(values: np.ndarray) -> tuple[np.ndarray, str]:
-    """Name of each row's group, and the name of the group of rare ones ("" where there is none)."""
+def _group_names(values: np.ndarray) -> tuple[np.ndarray, list[str], str]:
+    """Name of each row's group, the groups in order, and the name of the group of rare ones ("": there is none)."""
     missing = pd.isna(values) | (values == "") if values.dtype == object else pd.isna(values)
     names = np.full(len(values), "missing", dtype=object)
     known = values[~missing]
     if known.dtype.kind in "iuf" and len(np.unique(known)) > 12:
-        names[~missing] = _quarters(known.astype(np.float64))
-        return names, ""
+        quarter, order = _quarters(known.astype(np.float64))
+        names[~missing] = np.array(order, dtype=object)[quarter]
+        return names, order + ["missing"] * bool(missing.any()), ""
     if known.dtype.kind in "fb":  # 1.0 and True read as 1
-        known = known.astype(np.float64)
-        names[~missing] = [f"{value:g}" for value in known]
+        names[~missing] = [f"{value:g}" for value in known.astype(np.float64)]
     else:
         names[~missing] = [str(value) for value in known]
     names[names == ""] = "missing"
-    counts = pd.Series(names).value_counts()
-    if len(counts) <= MOST_GROUPS:
-        return names, ""
-    rare = set(counts.index[MOST_GROUPS - 1 :])
+    order = list(pd.Series(names).value_counts().index)
+    if len(order) <= MOST_GROUPS:
+        return names, order, ""
+    kept, rare = order[: MOST_GROUPS - 1], set(order[MOST_GROUPS - 1 :])
     others = f"{len(rare):,} others"
-    return np.array([others if name in rare else name for name in names], dtype=object), others
+    return np.array([others if name in rare else name for name in names], dtype=object), [*kept, others], others
 
 
-def _quarters(values: np.ndarray) -> np.ndarray:
-    """Name of the quarter each number falls into, cut at values so that equal numbers stay together."""
+def _quarters(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The quarter each number falls into, cut at values so that equal numbers stay together, and their names."""
     edges = np.unique(np.quantile(values, [0.25, 0.5, 0.75]))
-    edges = edges[edges > values.min()]
-    place = np.searchsorted(edges, values, "right")
-    names = {}
-    for part in np.unique(place):
-        inside = values[place == part]
-        names[part] = f"{inside.min():.6g} to {inside.max():.6g}"
-    return np.array([names[part] for part in place], dtype=object)
+    quarter = np.unique(np.searchsorted(edges, values, "right"), return_inverse=True)[1]
+    inside = [values[quarter == part] for part in range(quarter.max() + 1)]
+    return quarter, [f"{part.min():.6g} to {part.max():.6g}" for part in inside]

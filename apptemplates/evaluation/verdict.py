@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER, is_better
-from apptemplates.evaluation.wording import measured, number
+from apptemplates.evaluation.wording import inside, measured, number, sentence
 
 if TYPE_CHECKING:
     from apptemplates.evaluation.report import Report
@@ -56,9 +56,9 @@ def advantage(report: "Report", name: str) -> str:
 def against_baseline(report: "Report", headline: str) -> str:
     """The first sentence: how it stands against the simple method."""
     ours, theirs = report.metrics[headline], report.baseline.get("metrics", {}).get(headline)
-    said = f"{headline} is {measured(ours)}"
+    said = f"{sentence(headline)} is {measured(ours)}"
     if math.isnan(ours.value):
-        return f"{headline} is not defined on these records, so nothing can be said about how good the answers are."
+        return f"{sentence(headline)} is not defined on these records, so how good the answers are can not be told."
     if theirs is None or math.isnan(theirs.value):
         return f"{said}; no baseline was measured, so whether that is good can not be told from here."
     other = f"{report.baseline.get('name') or 'the baseline'} reaches {measured(theirs)}"
@@ -90,12 +90,12 @@ def worst_place(report: "Report", headline: str) -> str:
     if any(headline in groups.gaps for groups in report.groups.values()):
         compared = " or ".join(name for name, groups in report.groups.items() if headline in groups.gaps)
         same = f"no difference in {headline} between groups of {compared} goes beyond what chance explains"
-        return f"{kind}; {same}." if kind else f"{same.capitalize()}."
+        return f"{kind}; {same}." if kind else f"{sentence(same)}."
     if report.groups:
         same = "no two groups have enough records to compare them"
     else:
         same = "groups were not compared (evaluate with by=)"
-    return f"{kind}; {same}." if kind else f"{same.capitalize()}."
+    return f"{kind}; {same}." if kind else f"{sentence(same)}."
 
 
 def worst_group(report: "Report", headline: str) -> tuple[str, str]:
@@ -120,7 +120,7 @@ def next_step(report: "Report", headline: str) -> str:
     for severity in ("error", "warning"):
         for finding in report.findings:
             if finding.severity == severity and finding.fix:
-                return f"What would help most: {finding.fix.rstrip('.')} ({finding.place or finding.code})."
+                return f"What would help most: {inside(finding.fix)} ({finding.place or finding.code})."
     metric = report.metrics[headline]
     standing = advantage(report, headline)
     wide = not math.isnan(metric.low) and (metric.high - metric.low) > 0.25 * max(abs(metric.value), 1e-12)

@@ -9,7 +9,7 @@ from apptemplates.evaluation.intervals import Metric
 
 
 def number(value: Any) -> str:
-    """A number as people write it: 12,345 or 12.3 or 0.712 or 0.00042; NaN and None are a dash."""
+    """A number as people write it: 12,345 or 12.3 or 0.712 or 0.0053 or 0.00042; NaN and None are a dash."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
@@ -26,8 +26,12 @@ def number(value: Any) -> str:
         return f"{value:,.0f}"
     if size >= 10:
         return f"{value:.1f}"
-    if size >= 0.001:
+    if size >= 0.1:
         return f"{value:.3f}"
+    if size >= 0.001:
+        return f"{value:.4f}"
+    if size >= 1e-6:
+        return f"{value:.{1 - math.floor(math.log10(size))}f}"  # two digits that count
     return f"{value:.2g}"
 
 
@@ -54,3 +58,14 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
         return ", ".join(plain(part) for part in value)
     return str(value)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital to begin with."""
+    return text[:1].upper() + text[1:]
+
+
+def inside(text: str) -> str:
+    """A sentence's text as a part of a longer one: without its capital and its full stop, names left as they are."""
+    word = text.split(" ", 1)[0]
+    return (text[:1].lower() + text[1:] if word[1:].islower() or len(word) == 1 else text).rstrip(".")

@@ -70,7 +70,9 @@ def test_numbers_are_cut_into_quarters_and_many_names_put_together():
     age = np.random.default_rng(1).integers(18, 90, 4000).astype(float)
     quarters = by_group(score, truth, answers, age, repeats=10).table
     assert len(quarters) == 4 and quarters["rows"].min() > 800
-    assert any(name.startswith("18 to ") for name in quarters["group"])
+    assert quarters["group"].iloc[0].startswith("18 to ") and quarters["group"].iloc[3].endswith(" to 89")
+    age[:100] = np.nan
+    assert list(by_group(score, truth, answers, age, repeats=10).table["group"])[4:] == ["missing"]
     names = np.array([f"city {number % 400 if number % 2 else number % 10}" for number in range(4000)], dtype=object)
     many = by_group(score, truth, answers, names, repeats=10, smallest=1)
     assert len(many.table) == MOST_GROUPS and many.table["group"].iloc[-1].endswith(" others")

@@ -62,8 +62,8 @@ def test_curves_pass_through_the_numbers():
     assert ((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() == pytest.approx(metrics.roc_auc(TRUTH, SCORE), abs=0.005)
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     lowest = figures.cost_curve(TRUTH, SCORE, 10, 1).axes[0].lines[1].get_ydata()[0]
-    cuts = np.append(np.unique(SCORE), 2.0)
-    every = [metrics.cost_per_thousand(TRUTH, SCORE >= threshold, 10, 1) for threshold in cuts]
+    score, thresholds = SCORE, np.append(np.unique(SCORE), 2.0)
+    every = [metrics.cost_per_thousand(TRUTH, score >= threshold, 10, 1) for threshold in thresholds]
     assert lowest == pytest.approx(min(every))
 
 
