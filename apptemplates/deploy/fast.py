@@ -181,7 +181,9 @@ class _LiteRT:
         self._outputs = [(name, plain_names(model.output)[name]) for name in model.output]
         self._lock = threading.Lock()
         with quiet_stderr():
-            self._run = Interpreter(model_content=content, num_threads=1).get_signature_runner()
+            interpreter = Interpreter(model_content=content, num_threads=1)
+            interpreter.allocate_tensors()
+            self._run = interpreter.get_signature_runner()
 
     def __call__(self, prepared: Table) -> Table:
         columns = {}
@@ -212,8 +214,9 @@ def table_answers(model: Any, graph: Callable[[dict[str, Any]], dict[str, Any]])
 def _compiled(model: Any, rows: int | None) -> Callable[[Table], Table]:
     import tensorflow as tf
 
-    graph = tf.function(lambda columns: model(columns, training=False), input_signature=[input_signature(model, rows)])
-    answer = table_answers(model, graph)
+    graph = tf.function(lambda columns: model(columns, training=False))
+    # Traced once here: called as a tf.function, it would warn that its code was traced for other models before.
+    answer = table_answers(model, graph.get_concrete_function(input_signature(model, rows)))
     names = list(model.input)
 
     def answer_one(prepared: Table) -> Table:

@@ -1,0 +1,432 @@
+"""The command line: list, show, demo, check, train, finetune, predict, evaluate, explain, export, check-template."""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from apptemplates import __version__, _catalogue
+
+REPORTS = (".html", ".json", ".md")
+ANSWERS = (".csv", ".jsonl", ".parquet")
+DEMO = "apptemplates_demo"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the words after `apptemplates`; those of this process by default.
+
+    Returns:
+        0 when it went well, 1 when the data, a folder or a file were not right (one sentence on standard error says
+        why), 130 when it was interrupted. Wrong usage ends the process with 2.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser(words).parse_args(words)
+    try:
+        return arguments.run(arguments) or 0
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except _told() as error:
+        print(str(error).replace("\n", " "), file=sys.stderr)
+        return 1
+
+
+def _told() -> tuple[type[BaseException], ...]:
+    """The errors whose message is for the user; any other is a defect and shows where it happened."""
+    from apptemplates.data.schema import DataError
+    from apptemplates.deploy.folder import ArchiveError
+
+    told: list[type[BaseException]] = [DataError, ArchiveError, OSError, ChoiceError]
+    for module, name in (("template", "NotFittedError"), ("training", "TrainingError")):
+        loaded = sys.modules.get(f"apptemplates.{module}")
+        if loaded is not None:
+            told.append(getattr(loaded, name))
+    return tuple(told)
+
+
+class ChoiceError(ValueError):
+    """A template can not be made with these choices."""
+
+
+# ---- the words of each command ---------------------------------------------
+
+
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; the flags of a template are there only where `words` name one, since its class has to be loaded."""
+    parser = argparse.ArgumentParser(
+        prog="apptemplates",
+        description="Ready-made deep-learning applications: your data in, a measured and saved model out.",
+        epilog="`apptemplates COMMAND --help` says more; `apptemplates train NAME --help` lists a template's choices.",
+    )
+    parser.add_argument("--version", action="version", version=f"apptemplates {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, say: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=say, description=say[0].upper() + say[1:] + ".")
+        added.set_defaults(run=run)
+        return added
+
+    command("list", run_list, "list the applications there are")
+    name_of(command("show", run_show, "show what an application is for, and its choices"))
+    demo = command("demo", run_demo, "fit, evaluate, save and predict on made-up data, in under three minutes")
+    name_of(demo, default=_catalogue.ENTRIES[0].name)
+    demo.add_argument("--folder", default=DEMO, help="where to put the report and the model (default: %(default)s)")
+
+    check = command("check", run_check, "look for problems in data before time is spent on them")
+    train = command("train", run_train, "learn from data and save the result as one folder")
+    for added in (check, train):
+        name_of(added)
+        data_of(added, "records to learn from")
+    report_of(check)
+    train.add_argument("--save", required=True, metavar="FOLDER", help="new, or a saved template, which is replaced")
+    train.add_argument("--checkpoint", metavar="FOLDER", help="goes on from here after a crash")
+    learning_of(train)
+    for added, name in ((check, "check"), (train, "train")):
+        if words[:1] == [name] and (template := _named(words[1:2])) is not None:
+            from apptemplates import choices
+
+            choices.add_flags(added, template)
+
+    finetune = command("finetune", run_finetune, "go on learning from more data")
+    folder_of(finetune)
+    data_of(finetune, "records to learn from")
+    finetune.add_argument("--save", required=True, metavar="FOLDER", help="where to save the result")
+    finetune.add_argument("--epochs", type=int, metavar="NUMBER", help="passes over the data at most")
+    finetune.add_argument("--learning-rate", type=float, metavar="NUMBER", help="highest step size")
+    learning_of(finetune)
+
+    predict = command("predict", run_predict, "answer queries, as csv on standard output or as a file")
+    folder_of(predict)
+    data_of(predict, "queries")
+    predict.add_argument(
+        "--out", type=_file_ending(ANSWERS), metavar="FILE", help=f"file to write, ending in {', '.join(ANSWERS)}"
+    )
+    evaluate = command("evaluate", run_evaluate, "measure how good the answers are")
+    folder_of(evaluate)
+    data_of(evaluate, "records with their truth")
+    evaluate.add_argument(
+        "--by", type=_columns, default=(), metavar="A,B,...", help="columns by whose groups the numbers are given too"
+    )
+    report_of(evaluate)
+    explain = command("explain", run_explain, "tell what decided the answers")
+    folder_of(explain)
+    data_of(explain, "queries, or records with their truth")
+    report_of(explain)
+    export = command("export", run_export, "write the model in a form that other programs run")
+    folder_of(export)
+    export.add_argument("path", help="a new place")
+    export.add_argument("--form", default="saved_model", help="(default: %(default)s)")
+    name_of(command("check-template", run_check_template, "run the contract every application must hold"))
+    return parser
+
+
+def name_of(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Adds the name of an application."""
+    known = ", ".join(entry.name for entry in _catalogue.ENTRIES)
+    if default is None:
+        parser.add_argument("name", type=_entry, metavar="NAME", help=f"one of {known}")
+    else:
+        parser.add_argument(
+            "name", type=_entry, metavar="NAME", nargs="?", default=default, help=f"one of {known} (default: {default})"
+        )
+
+
+def folder_of(parser: argparse.ArgumentParser) -> None:
+    """Adds the folder of a saved template."""
+    parser.add_argument("folder", help="a saved template; load only folders you trust")
+
+
+def data_of(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds the data."""
+    parser.add_argument("data", help=f"{what}: a .csv, .tsv, .parquet, .jsonl (or .gz of one), or tfds:name")
+
+
+def report_of(parser: argparse.ArgumentParser) -> None:
+    """Adds where to write the report."""
+    parser.add_argument(
+        "--report", type=_file_ending(REPORTS), metavar="FILE", help=f"file to write, ending in {', '.join(REPORTS)}"
+    )
+
+
+def learning_of(parser: argparse.ArgumentParser) -> None:
+    """Adds what every kind of learning takes."""
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="wall clock; the best so far is kept")
+    parser.add_argument("--validation", metavar="DATA", help="records to be judged by while learning")
+    parser.add_argument("--share", action="store_true", help="leave records out of the saved folder")
+
+
+def _entry(name: str) -> str:
+    entry = _catalogue.find(name)
+    if entry is None:
+        names = [entry.name for entry in _catalogue.ENTRIES]
+        lower = {known.lower(): known for known in names}
+        close = difflib.get_close_matches(name.lower().replace("_", ""), lower, 1)
+        hint = f"did you mean {lower[close[0]]}?" if close else f"there are {', '.join(names)}"
+        raise argparse.ArgumentTypeError(f"there is no application {name!r}; {hint}")
+    return entry.name
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _file_ending(endings: tuple[str, ...]) -> Any:
+    def read(path: str) -> Path:
+        if Path(path).suffix.lower() not in endings:
+            raise argparse.ArgumentTypeError(f"{path!r} must end in {', '.join(endings)}")
+        if not Path(path).absolute().parent.is_dir():
+            raise argparse.ArgumentTypeError(f"the folder of {path!r} is not there; make it first")
+        return Path(path)
+
+    return read
+
+
+# ---- what each command does ------------------------------------------------
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """Prints the catalogue."""
+    width = max(len(entry.name) for entry in _catalogue.ENTRIES)
+    for entry in _catalogue.ENTRIES:
+        print(f"{entry.name:{width}}  {entry.answers}")
+
+
+def run_show(arguments: argparse.Namespace) -> None:
+    """Prints the card of an application and its choices."""
+    from apptemplates import choices
+
+    template = _load_class(arguments.name)
+    card = template.card
+    print(f"{template.__name__}: {card.answers}\n")
+    for title, text in (("Not for", card.not_for), ("Data", card.data), ("Reference", card.reference)):
+        print(f"{title}: {text}")
+    print("\nChoices:")
+    for name, meaning in choices.described(template).items():
+        print(f"  {name}: {meaning}")
+
+
+def run_demo(arguments: argparse.Namespace) -> None:
+    """The whole life on made-up data."""
+    console = _console()
+    template = _load_class(arguments.name)
+    from apptemplates.data.table import rows, take, to_frame
+    from apptemplates.deploy.folder import check_place
+
+    folder = Path(arguments.folder)
+    check_place(arguments.name, (folder / "model").absolute())
+    folder.mkdir(parents=True, exist_ok=True)
+    app, records = template.demo()
+    earlier, later = app.split(records)
+    console.print(f"[bold]{template.__name__}[/]: {template.card.answers}")
+    console.print(f"1. Learning from {rows(earlier):,} made-up records")
+    app.fit(earlier, verbose=int(sys.stderr.isatty()))
+    with console.status("2. Measuring on others"):
+        report = app.evaluate(later, by=getattr(app, "sensitive", ()))
+    console.print(f"2. Measured on {rows(later):,} others")
+    _print_metrics(console, report)
+    report.save(folder / "report.html")
+    with console.status("3. Saving and loading"):
+        app.save(folder / "model")
+        app = template.load(folder / "model")
+    console.print("3. Saved, loaded again, and asked:")
+    asked = take(later, slice(5))
+    shown = {name: asked[name] for name, field in app.query.items() if field.required}
+    answers = {name: column.to_numpy() for name, column in app.predict(asked).items() if name != "problem"}
+    _print_frame(console, to_frame(dict(list(shown.items())[:4]) | answers))
+    console.print(f"Open [bold]{folder / 'report.html'}[/] in a browser. With your own data:")
+    console.print(f"  apptemplates train {arguments.name} DATA --save FOLDER", highlight=False)
+    console.print(f"  apptemplates train {arguments.name} --help", highlight=False)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Prints the findings in data; 1 where one of them is an error."""
+    app = _make(arguments)
+    report = app.check(arguments.data)
+    _save_report(report, arguments)
+    for finding in report.findings:
+        print(f"{finding.severity}: {finding.place}: {finding.message} {finding.fix}")
+    if not report.findings:
+        print("nothing found")
+    return int(any(finding.severity == "error" for finding in report.findings))
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Learns and saves; interrupted, it saves the best so far."""
+    from apptemplates.deploy.folder import check_place
+
+    check_place(arguments.name, Path(arguments.save).absolute())  # now, not after an hour of learning
+    app = _make(arguments)
+    app.fit(
+        arguments.data,
+        validation=arguments.validation,
+        minutes=arguments.minutes,
+        checkpoint=arguments.checkpoint,
+    )
+    _keep(app, arguments)
+
+
+def run_finetune(arguments: argparse.Namespace) -> None:
+    """Goes on learning and saves."""
+    from apptemplates.deploy.folder import check_place
+
+    check_place("finetune", Path(arguments.save).absolute())
+    app = _load(arguments.folder)
+    app.finetune(
+        arguments.data,
+        validation=arguments.validation,
+        minutes=arguments.minutes,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+    )
+    _keep(app, arguments)
+
+
+def run_predict(arguments: argparse.Namespace) -> None:
+    """Writes the answers."""
+    answers = _load(arguments.folder).predict(arguments.data)
+    out = arguments.out
+    if out is None:
+        answers.to_csv(sys.stdout, index=False)
+    elif out.suffix.lower() == ".csv":
+        answers.to_csv(out, index=False)
+    elif out.suffix.lower() == ".jsonl":
+        answers.to_json(out, orient="records", lines=True, force_ascii=False, date_format="iso")
+    else:
+        answers.to_parquet(out, index=False)
+    problems = int((answers["problem"] != "").sum())
+    if problems or out is not None:
+        place = f" in {out}" if out is not None else ""
+        print(f"{len(answers):,} answers{place}, {problems:,} with a problem", file=sys.stderr)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Prints the numbers and the verdict."""
+    report = _load(arguments.folder).evaluate(arguments.data, by=arguments.by)
+    _print_metrics(_console(stderr=False), report)
+    _save_report(report, arguments)
+
+
+def run_explain(arguments: argparse.Namespace) -> None:
+    """Prints what decided."""
+    report = _load(arguments.folder).explain(arguments.data)
+    console = _console(stderr=False)
+    if report.table is not None:
+        _print_frame(console, report.table.head(20))
+    for sentence in report.verdict:
+        console.print(sentence, highlight=False)
+    _save_report(report, arguments)
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    """Writes another form of the model."""
+    from apptemplates.deploy.export import FORMS
+
+    if arguments.form not in FORMS:
+        raise ChoiceError(f"export: form must be one of {', '.join(FORMS)}. Received: {arguments.form!r}.")
+    _load(arguments.folder).export(arguments.path, arguments.form)
+    print(f"exported to {arguments.path}", file=sys.stderr)
+
+
+def run_check_template(arguments: argparse.Namespace) -> None:
+    """Runs the contract over an application."""
+    template = _load_class(arguments.name)
+    from apptemplates.testing import check_template
+
+    check_template(template)
+    print(f"{template.__name__} keeps the contract")
+
+
+# ---- shared ----------------------------------------------------------------
+
+
+def _named(words: Sequence[str]) -> Any:
+    entry = _catalogue.find(words[0]) if words else None
+    return None if entry is None else _load_class(entry.name)
+
+
+def _load_class(name: str) -> Any:
+    from apptemplates.deploy.fast import quiet_stderr
+
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    entry = _catalogue.find(name)
+    assert entry is not None
+    with _console().status("Starting TensorFlow"), quiet_stderr():
+        return getattr(importlib.import_module(f"apptemplates.templates.{entry.file}"), entry.name)
+
+
+def _make(arguments: argparse.Namespace) -> Any:
+    from apptemplates import choices
+
+    template = _load_class(arguments.name)
+    try:
+        return template(**choices.chosen(arguments, template))
+    except (TypeError, ValueError) as error:
+        raise ChoiceError(str(error)) from error
+
+
+def _load(folder: str) -> Any:
+    from apptemplates.deploy import archive
+    from apptemplates.deploy.fast import quiet_stderr
+
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _console().status("Loading"), quiet_stderr():
+        return archive.load(folder)
+
+
+def _keep(app: Any, arguments: argparse.Namespace) -> None:
+    with _console().status("Saving"):
+        app.save(arguments.save, share=arguments.share)
+    print(f"saved to {arguments.save}", file=sys.stderr)
+
+
+def _save_report(report: Any, arguments: argparse.Namespace) -> None:
+    if arguments.report is not None:
+        report.save(arguments.report)
+        print(f"report in {arguments.report}", file=sys.stderr)
+
+
+def _console(stderr: bool = True) -> Any:
+    from rich.console import Console
+
+    if not stderr:
+        return Console(highlight=False)
+    # A descriptor of its own stays alive while `quiet_stderr` closes the ears to TensorFlow.
+    return Console(file=open(os.dup(2), "w", encoding="utf-8"), highlight=False)
+
+
+def _print_metrics(console: Any, report: Any) -> None:
+    from rich.table import Table
+
+    simple = report.baseline.get("metrics", {})
+    table = Table("measure", "value", "95 % interval", f"baseline ({report.baseline.get('name', 'none')})")
+    for name, metric in report.metrics.items():
+        beside = f"{simple[name].value:.4g}" if name in simple else ""
+        table.add_row(name, f"{metric.value:.4g}", f"{metric.low:.4g} to {metric.high:.4g}", beside)
+    console.print(table)
+    for sentence in report.verdict:
+        console.print(sentence)
+
+
+def _print_frame(console: Any, frame: Any) -> None:
+    from rich.table import Table
+
+    table = Table(*map(str, frame.columns))
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value)[:40] for value in row))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
