@@ -161,7 +161,7 @@ def score_histogram(
     figure, axes = _blank(
         "How the scores are spread",
         f"Number of {names[1]} and of {names[0]} at each score, on a logarithmic scale. The less the two overlap, the "
-        "better they can be told apart." + _threshold_words(threshold),
+        "better they can be told apart." + _threshold_words(threshold, "black line"),
     )
     truth = np.asarray(truth).astype(bool)
     edges = np.histogram_bin_edges(score, 40) if len(score) else np.linspace(0, 1, 41)
@@ -458,5 +458,5 @@ def _height(rows: int) -> float:
     return 1.5 + 0.3 * max(rows, 2)
 
 
-def _threshold_words(threshold: float | None) -> str:
-    return "" if threshold is None else " The diamond or line marks the threshold in use."
+def _threshold_words(threshold: float | None, mark: str = "diamond") -> str:
+    return "" if threshold is None else f" The {mark} marks the threshold in use."

@@ -217,7 +217,7 @@ def _group(groups: Groups) -> str:
     if rest:
         said.append(f"<li>No difference beyond chance in {escape(', '.join(rest))}</li>")
     gaps = f'<ul class="gaps">{"".join(said)}</ul>' if said else ""
-    grid = _grid(head, rows)
+    grid = _grid(head, rows, "dense")
     return gaps + (grid if len(rows) <= FEW_ROWS else _folded(f"All {len(rows)} groups", grid))
 
 
@@ -275,8 +275,10 @@ def _section(heading: str, content: str) -> str:
     return f"<section><h2>{escape(heading)}</h2>{content}</section>"
 
 
-def _grid(head: str, rows: list[str]) -> str:
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+def _grid(head: str, rows: list[str], kind: str = "plain") -> str:
+    return (
+        f'<div class="scroll {kind}"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _folded(summary: str, content: str) -> str:

@@ -80,6 +80,11 @@ STYLE = """
 .at-report .n { text-align: right; }
 .at-report td.n { white-space: nowrap; }
 .at-report td.wide { width: 28%; padding-top: 14px; }
+.at-report .dense th, .at-report .dense td { padding: 8px 8px; }
+.at-report .dense th:first-child {
+  position: sticky; left: 0; background: var(--card); padding-left: 14px; min-width: 84px;
+}
+.at-report .dense small { font-size: 11px; letter-spacing: -.01em; }
 .at-report .end { font-weight: 650; color: var(--theirs); }
 .at-report p + .scroll, .at-report .gaps + *, .at-report summary + * { margin-top: 10px; }
 .at-report .gaps { padding-left: 18px; }
@@ -113,7 +118,7 @@ STYLE = """
 }
 
 .at-report .facts {
-  display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr));
+  display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr));
   align-items: start;
 }
 .at-report dl {
@@ -140,7 +145,9 @@ STYLE = """
   .at-report .cards .value { font-size: 28px; }
   .at-report .card { padding: 13px 14px; }
   .at-report .wide, .at-report .base br, .at-report .base small { display: none; }
-  .at-report th, .at-report td { padding: 8px 10px; }
+  .at-report table { font-size: 13px; }
+  .at-report th, .at-report td { padding: 8px 7px; }
+  .at-report th:first-child, .at-report td:first-child { padding-left: 12px; }
   .at-report .findings li { flex-direction: column; gap: 6px; padding: 12px 14px; }
   .at-report .severity { flex: 0 0 auto; padding: 1px 12px; }
 }

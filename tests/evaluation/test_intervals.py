@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from apptemplates.evaluation.intervals import Metric, bootstrap, interval, resamples
+from apptemplates.evaluation.intervals import Metric, bootstrap, difference, interval, resamples
 
 
 def mean(truth, answers):
@@ -53,6 +53,22 @@ def test_same_seed_same_interval_and_answers_stay_beside_their_truth():
     assert one == bootstrap(agree, {"value": values}, {"value": values.copy()}, seed=3)
     assert one["same"] == Metric(1.0, 1.0, 1.0)
     assert one["mean"] != bootstrap(agree, {"value": values}, {"value": values.copy()}, seed=4)["mean"]
+
+
+def test_a_paired_difference_is_surer_than_two_intervals():
+    random = np.random.default_rng(4)
+    truth = random.normal(size=500)
+    ours, theirs = truth + 0.10 * random.normal(size=500), truth + 0.12 * random.normal(size=500)
+
+    def score(truth, answers):
+        return {"mean": float(answers["said"].mean()), "error": float(np.abs(answers["said"] - truth["value"]).mean())}
+
+    one = bootstrap(score, {"value": truth}, {"said": ours})
+    two = bootstrap(score, {"value": truth}, {"said": theirs})
+    apart = difference(score, {"value": truth}, {"said": ours}, {"said": theirs})
+    assert apart["error"].value == pytest.approx(one["error"].value - two["error"].value)
+    assert apart["error"].high < 0
+    assert apart["mean"].high - apart["mean"].low < 0.5 * (one["mean"].high - one["mean"].low)
 
 
 def test_undefined_draws_are_left_out_silently():
