@@ -14,7 +14,7 @@ ENOUGH = 20  # rows below which "all different" says nothing
 PAIRS = ({"yes", "no"}, {"true", "false"}, {"y", "n"}, {"t", "f"}, {"on", "off"}, {"0", "1"})
 CODE_NAME = re.compile(r"(?:^|[\W_])(?i:ids?|key|code|uuid|guid|nr|nbr|zip)$|[a-z](?:ID|Id|Nr|Code|Key)$")
 CODE = re.compile(r"[+-]?(0\d|\d{16})")
-YEAR = re.compile(r"\d{4}")
+YEAR = re.compile(r"\d{4}\D|\D\d{4}")
 
 
 def infer(

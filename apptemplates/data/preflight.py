@@ -126,7 +126,7 @@ def one_column(name: str, field: Field, column: np.ndarray, *, is_label: bool) -
     if field.kind == "id" or (field.kind == "category" and present >= 100 and distinct > 0.95 * present):
         yield Finding(
             "id-like-column", "warning", name,
-            f"Column {name!r} looks like an identity number or name: {distinct:,} different values in {present:,} rows.",
+            f"Column {name!r} looks like an identity: {distinct:,} different values in {present:,} rows.",
             "Leave it out, or name it as an entity if it stands for the same card, person or thing again and again.",
         )  # fmt: skip
     elif field.kind == "category" and distinct > MANY:

@@ -26,7 +26,9 @@ def is_missing(value: Any) -> bool:
     """Whether a single value stands for "no value" in Python, NumPy or pandas (strings are not looked at)."""
     if value is None:
         return True
-    if isinstance(value, float | np.floating | Decimal):
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, float | np.floating):
         return bool(value != value)
     if isinstance(value, np.datetime64 | np.timedelta64):
         return bool(np.isnat(value))
@@ -54,13 +56,13 @@ def number(value: Any) -> float:
         except ValueError:
             pass
         raise Unreadable("unreadable as a number")
+    if is_missing(value):
+        return float("nan")
     if isinstance(value, int | float | Decimal | np.integer | np.floating | np.bool_):
         try:
             return float(value)
         except OverflowError:  # an int of more than 308 digits
             return float("inf")
-    if is_missing(value):
-        return float("nan")
     raise Unreadable("unreadable as a number")
 
 
