@@ -73,7 +73,10 @@ def from_separated(path: Path, content: bytes, names: Sequence[str] | None, sepa
 
     content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     lines = readable_lines(path, content)
-    first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
+    try:
+        first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
+    except csv.Error as error:
+        raise DataError(f"{path}: the first line is no row of column names ({error}); save the file again.") from error
     if len(first) == 1 and names is None:
         column = first[0][:60]
         other = next((mark for mark in ",;\t|" if mark != separator and mark in first[0]), None)
@@ -199,12 +202,12 @@ def from_parquet(path: Path, content: bytes, names: Sequence[str] | None) -> Tab
 
     try:
         arrow = parquet.read_table(pa.BufferReader(content))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: this is no complete parquet file ({str(error).splitlines()[0]}); make it again."
-        ) from error
+        frame = arrow.to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, ValueError, OSError) as error:  # damaged bytes show up anywhere, in text and JSON too
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(f"{path}: this is no complete parquet file ({reason}); make it again.") from error
     refuse_twice(str(path), arrow.column_names)
-    return from_frame(arrow.to_pandas(ignore_metadata=True))
+    return from_frame(frame)
 
 
 Reader = Callable[[Path, bytes, Sequence[str] | None], Table]

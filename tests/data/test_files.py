@@ -1,4 +1,5 @@
 import gzip
+import random
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,7 @@ def test_years_may_be_column_names(write):
         ("a.csv.gz", b"abc", "this is no complete gzip file"),
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-5], "this is no complete gzip file"),
         ("a.parquet", b"PAR1 nonsense", "this is no complete parquet file"),
+        ("a.csv", "a" * 200_000 + ",b\n1,2\n", "the first line is no row of column names (field larger than"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
         ("a.jsonl", "[1]\n", "line 1 is a list; every line must be one object"),
         ("a.xlsx", "x", "the ending '.xlsx' is not known; known are .csv, .tsv, .parquet, .jsonl (each also .gz)."),
@@ -123,3 +125,31 @@ def test_a_folder_where_a_file_is_due(write, tmp_path):
     assert "this is a folder; one file is expected, ending in" in error_of(tmp_path)
     write("payments.csv", "a\n1\n")
     assert "this is a folder; one file is expected, such as 'payments.csv' in it." in error_of(tmp_path)
+
+
+DAMAGE = random.Random(0)
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
+def test_damaged_files_are_read_or_refused_but_never_crash(tmp_path, form):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", 'y, "z"'], "c": ["2020-01-01", None]})
+    path = tmp_path / f"payments.{form}"
+    {
+        "csv": frame.to_csv,
+        "tsv": lambda path: frame.to_csv(path, sep="\t"),
+        "jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
+        "parquet": frame.to_parquet,
+    }[form](path)
+    whole = path.read_bytes()
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(DAMAGE.randint(1, 6)):
+            place = DAMAGE.randrange(len(content) + 1)
+            content[place : place + DAMAGE.randint(0, 2)] = DAMAGE.choice(
+                [b"", b'"', b"\n", b"\0", b",", b"\xff", b"{"]
+            )
+        path.write_bytes(content)
+        try:
+            read(path)
+        except DataError as error:
+            assert "\n" not in str(error)
