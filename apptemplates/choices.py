@@ -34,7 +34,9 @@ def add_flags(parser: argparse.ArgumentParser, template: type) -> None:
         if default not in (None, (), {}, dataclasses.MISSING):
             shown += f" (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
         if hints[field.name] is bool:
-            group.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, default=None, help=shown)
+            group.add_argument(
+                flag(field.name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=shown
+            )
         else:
             reader, form = reading(hints[field.name])
             # Absent flags stay out, so that the template's own defaults hold.
@@ -45,9 +47,8 @@ def add_flags(parser: argparse.ArgumentParser, template: type) -> None:
 
 def chosen(arguments: argparse.Namespace, template: type) -> dict[str, Any]:
     """The constructor arguments that flags named."""
-    names = [field.name for field in dataclasses.fields(template)]  # type: ignore[arg-type]
-    given = vars(arguments)
-    return {name: given[name] for name in names if given.get(name, dataclasses.MISSING) is not dataclasses.MISSING}
+    names = {field.name for field in dataclasses.fields(template)}  # type: ignore[arg-type]
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def flag(name: str) -> str:

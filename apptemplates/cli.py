@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -424,8 +425,14 @@ def _print_frame(console: Any, frame: Any) -> None:
 
     table = Table(*map(str, frame.columns))
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value)[:40] for value in row))
+        table.add_row(*(_shown(value) for value in row))
     console.print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value.isoformat(" ", "seconds") if isinstance(value, datetime) else str(value)[:40]
 
 
 if __name__ == "__main__":
