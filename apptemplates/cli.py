@@ -423,7 +423,9 @@ def _print_metrics(console: Any, report: Any) -> None:
 def _print_frame(console: Any, frame: Any) -> None:
     from rich.table import Table
 
-    table = Table(*map(str, frame.columns))
+    table = Table()
+    for name in frame.columns:
+        table.add_column(str(name), no_wrap=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(_shown(value) for value in row))
     console.print(table)

@@ -173,7 +173,7 @@ def check(place: Path) -> None:
         raise ArchiveError("it is not a saved template, it has no manifest.json; give the folder that `save` wrote")
     manifest = read_json(place / MANIFEST)
     number, files = manifest.get("format"), manifest.get("files")
-    if not isinstance(number, int) or not isinstance(files, dict) or "made_by" not in manifest:
+    if not isinstance(number, int) or not _is_file_list(files) or "made_by" not in manifest:
         raise ArchiveError("it is not a saved template, its manifest.json is of another program")
     if number > FORMAT:
         raise ArchiveError(
@@ -191,13 +191,20 @@ def check(place: Path) -> None:
             raise ArchiveError(f"{path.name!r} is no part of the saved template; take it out of the folder")
     for name, facts in files.items():
         size = (place / name).stat().st_size
-        if size != facts.get("size"):
+        if size != facts["size"]:
             raise ArchiveError(
-                f"{name!r} is damaged, it has {size:,} bytes instead of {facts.get('size'):,}; "
+                f"{name!r} is damaged, it has {size:,} bytes instead of {facts['size']:,}; "
                 "copy the folder again from where it came"
             )
-        if _digest(place / name) != facts.get("sha256"):
+        if _digest(place / name) != facts["sha256"]:
             raise ArchiveError(f"{name!r} was changed after it was saved; copy the folder again from where it came")
+
+
+def _is_file_list(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        isinstance(facts, dict) and isinstance(facts.get("size"), int) and isinstance(facts.get("sha256"), str)
+        for facts in files.values()
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

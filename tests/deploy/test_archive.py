@@ -260,6 +260,9 @@ def test_manifest_that_climbs_or_leaves_out(saved):
     climbing = {**original, "files": {**original["files"], "../secret": {"size": 1, "sha256": ""}}}
     (saved / "manifest.json").write_text(json.dumps(climbing))
     refused(saved, "lists '../secret', which is no part")
+    for facts in (3, {}, {"size": "1", "sha256": ""}):
+        (saved / "manifest.json").write_text(json.dumps({**original, "files": {"model.keras": facts}}))
+        refused(saved, "its manifest.json is of another program")
     del original["files"]["model.keras"]
     (saved / "manifest.json").write_text(json.dumps(original))
     refused(saved, "does not list 'model.keras'")
