@@ -44,7 +44,7 @@ def written_whole(owner: str, folder: str | os.PathLike[str], made_by: str) -> I
     Raises:
         ArchiveError: the place holds something else, can not be written, or the disk is full.
     """
-    target = Path(folder).absolute()
+    target = Path(folder).resolve()  # behind a link, the folder is replaced and the link stays
     check_place(owner, target)
     made = target.parent / f".{target.name}.{secrets.token_hex(4)}.saving"
     try:
@@ -76,7 +76,7 @@ def check_place(owner: str, target: Path) -> None:
     Raises:
         ArchiveError: says what is there.
     """
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+    if target.exists() and not target.is_dir():
         raise ArchiveError(f"{owner}: {str(target)!r} is not a folder; give a folder that is new or a saved template.")
     try:
         present = {path.name for path in target.iterdir()} if target.exists() else set()
@@ -173,7 +173,7 @@ def check(place: Path) -> None:
         raise ArchiveError("it is not a saved template, it has no manifest.json; give the folder that `save` wrote")
     manifest = read_json(place / MANIFEST)
     number, files = manifest.get("format"), manifest.get("files")
-    if not isinstance(number, int) or not _is_file_list(files) or "made_by" not in manifest:
+    if not (isinstance(number, int) and isinstance(files, dict) and "made_by" in manifest and _are_files(files)):
         raise ArchiveError("it is not a saved template, its manifest.json is of another program")
     if number > FORMAT:
         raise ArchiveError(
@@ -200,8 +200,8 @@ def check(place: Path) -> None:
             raise ArchiveError(f"{name!r} was changed after it was saved; copy the folder again from where it came")
 
 
-def _is_file_list(files: Any) -> bool:
-    return isinstance(files, dict) and all(
+def _are_files(files: dict[str, Any]) -> bool:
+    return all(
         isinstance(facts, dict) and isinstance(facts.get("size"), int) and isinstance(facts.get("sha256"), str)
         for facts in files.values()
     )

@@ -148,6 +148,14 @@ def test_save_again_over_itself(saved):
     assert [path.name for path in saved.parent.iterdir()] == ["toy"]
 
 
+def test_save_through_a_link_keeps_the_link(toy, saved):
+    link = saved.parent / "current"
+    link.symlink_to(saved)
+    save(toy, link)
+    assert link.is_symlink() and not saved.is_symlink()
+    load(link, Toy)
+
+
 def test_share_leaves_the_records_out(toy, tmp_path):
     save(toy, tmp_path / "deep" / "toy", share=True)
     assert list(load(tmp_path / "deep" / "toy", Toy).state_) == ["past"]
