@@ -213,29 +213,45 @@ class Template(Contract):
         keras.utils.set_random_seed(self.seed)
         self.preprocessor_ = self.build_preprocessor(train)
         self.network_ = self.build_network(self.preprocessor_)
-        mark = None
-        if checkpoint is not None:
-            mark = Path(checkpoint) / "training.npz", fingerprint(self.get_params(), train.records, valid.records)
+        refit = getattr(self, "refit", False)
+        print_ = fingerprint(self.get_params(), train.records, valid.records) if checkpoint is not None else ""
+        mark = None if checkpoint is None else (Path(checkpoint) / "search.npz", print_)
+        common = {"rate": self.learning_rate, "clock": clock, "callbacks": tuple(callbacks), "verbose": verbose}
         self.learned_ = {"data": describe(train.records, valid.records), "seed": self.seed}
         self.learned_["training"] = training.run(
             self.network_,
             self.make_batches(train, training=True),
             self.make_batches(valid, training=False),
             objective=self.objective(),
-            rate=self.learning_rate,
             epochs=self.epochs,
             patience=self.patience,
-            clock=clock,
+            share=0.5 if refit else 1.0,
             checkpoint=mark,
-            callbacks=callbacks,
             title=self.name,
-            verbose=verbose,
+            **common,
         )
         self.history_ = self.learned_["training"].pop("history")
         self._decide(train, valid)
+        if refit and clock.deadline() - clock.passed() > 0.2 * clock.limit or clock.limit == float("inf") and refit:
+            # the decision stays as held-out rows judged it; the network behind it then learns from those rows too
+            keras.utils.set_random_seed(self.seed)
+            again = self.build_network(self.preprocessor_)
+            training.run(
+                again,
+                self.make_batches(Part.joined(train, valid), training=True),
+                None,
+                objective=self.objective(),
+                epochs=self.learned_["training"]["epochs"],
+                patience=None,
+                checkpoint=None if mark is None else (mark[0].with_name("refit.npz"), print_),
+                title=f"{self.name}, with the held-out rows",
+                **common,
+            )
+            self.network_.set_weights(again.get_weights())
+            self.learned_["training"]["refit"] = True
         self.learned_["training"]["minutes"] = clock.passed() / 60
-        if mark is not None:
-            mark[0].unlink(missing_ok=True)
+        for file in () if mark is None else (mark[0], mark[0].with_name("refit.npz")):
+            file.unlink(missing_ok=True)
 
     def _parts(self, table: Table, validation: Any) -> tuple[Part, Part]:
         """The two sides of the split, each prepared with what was known before it."""

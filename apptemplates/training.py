@@ -1,4 +1,4 @@
-"""What every template's training gets: a clock, the best weights, early and NaN stop, a checkpoint, one progress line."""
+"""What every training gets: a clock, the best weights, early and NaN stop, a checkpoint, one progress line."""
 
 import io
 import json
@@ -47,18 +47,18 @@ class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the least validation loss, and stops when it no longer falls.
 
     Args:
-        patience: Epochs without a new best after which training stops.
+        patience: Epochs without a new best after which training stops; None keeps the latest weights instead.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int | None) -> None:
         super().__init__()
         self.patience, self.best, self.epoch, self.weights = patience, math.inf, -1, None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        loss = (logs or {})["val_loss"]
-        if loss < self.best:
+        loss = (logs or {}).get("val_loss", (logs or {})["loss"])
+        if loss < self.best or (self.patience is None and math.isfinite(loss)):
             self.best, self.epoch, self.weights = loss, epoch, self.model.get_weights()
-        elif epoch - self.epoch >= self.patience:
+        elif self.patience is not None and epoch - self.epoch >= self.patience:
             self.model.stop_training = True
 
     def restore(self) -> None:
@@ -69,7 +69,7 @@ class BestWeights(keras.callbacks.Callback):
         """
         if self.weights is None:
             raise TrainingError(
-                "the loss was not a number from the first epoch on; lower learning_rate, or look for huge values in the data."
+                "the loss was not a number from the first epoch on; lower learning_rate, or look for huge values."
             )
         self.model.set_weights(self.weights)
 
@@ -196,7 +196,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}  validation {logs['val_loss']:.4g}"
+        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}  validation {logs.get('val_loss', math.nan):.4g}"
         self.shown.update(self.task, completed=epoch + 1.0, say=say)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
@@ -213,12 +213,12 @@ def wants_progress(verbose: str | int | bool) -> bool:
 def run(
     network: keras.Model,
     batches: Any,
-    valid: Any,
+    valid: Any | None,
     *,
     objective: dict[str, Any],
     rate: float,
     epochs: int,
-    patience: int,
+    patience: int | None,
     clock: Clock,
     share: float = 1.0,
     checkpoint: tuple[Path, str] | None = None,
@@ -231,10 +231,10 @@ def run(
     Args:
         network: To be compiled with `objective` and trained.
         batches: A `tf.data.Dataset` of (features, target[, weight]) with known length.
-        valid: The same, to be judged by after each epoch.
+        valid: The same, to be judged by after each epoch; or None.
         rate: The highest learning rate, of a cosine that ends with the epochs or the time.
         epochs: Passes at most.
-        patience: Epochs without a better validation loss before it stops.
+        patience: Epochs without a better validation loss before it stops; None runs to the end and keeps its weights.
         clock: Of the whole `fit`.
         share: The part of the time left that this run may use.
         checkpoint: File and fingerprint to go on from and to write at each epoch's end.
@@ -250,12 +250,12 @@ def run(
     network.compile(**objective)
     best = BestWeights(patience)
     own: list[Any] = [best]
-    start, history = 0, {}
+    start, history, keeper = 0, {}, None
     if checkpoint is not None:
         keeper = Checkpoint(*checkpoint, clock, best)
         keeper.resume(network)
         own.append(keeper)
-        start, history = keeper.epoch, dict(keeper.history)
+        start, history = keeper.epoch, keeper.history
     deadline = clock.deadline(share)
     stop = StopAt(clock, deadline)
     own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
@@ -272,10 +272,7 @@ def run(
             shuffle=False,  # a dataset shuffles itself
             verbose=0,
         )
-        history = history or result.history
-        for name, values in result.history.items():
-            if history is not result.history:
-                history[name] = history.get(name, [])[:start] + [float(v) for v in values]
+        history = keeper.history if keeper is not None else result.history
         if stop.out_of_time:
             why = "the minutes were used up"
         elif start + len(result.epoch) < epochs:

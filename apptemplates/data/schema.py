@@ -42,6 +42,7 @@ class Field:
         missing: Whether single values may be missing.
         sensitive: Whether it is for the audit by group only, never a feature.
         longest: Most characters in a string; None is 1,000 for category and id, 9,999 for text.
+        lenient: Whether a value that can not be read counts as missing, without a word.
     """
 
     meaning: str
@@ -54,6 +55,7 @@ class Field:
     missing: bool = False
     sensitive: bool = False
     longest: int | None = None
+    lenient: bool = False
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -133,6 +135,9 @@ class Schema(dict[str, Field]):
             columns[name], faults = READ[field.kind](field, raw[name])
             for fault in faults:
                 if not fault.bad.any():
+                    continue
+                if field.lenient:
+                    columns[name][fault.bad] = MISSING_VALUE[field.kind]
                     continue
                 if rows == "refuse":
                     raise DataError(f"{owner}: {column_sentence(name, field, raw[name], fault)}")
@@ -223,6 +228,8 @@ def read_one(owner: str, name: str, field: Field, value: Any) -> Any:
         column, faults = READ[field.kind](field, raw)
         answer = column[0] if column.dtype.kind in "OM" or column.ndim > 1 else float(column[0])
     for fault in faults:
+        if fault.bad.any() and field.lenient:
+            return MISSING_VALUE[field.kind]
         if fault.bad.any():
             raise DataError(f"{owner}: {value_sentence(name, field, value, fault)}")
     return answer

@@ -124,6 +124,21 @@ def stratified(
     return take(table, ~later), take(table, later)
 
 
+def at_random(table: Mapping[str, np.ndarray], held_out: float = 0.2, seed: int = 0) -> tuple[Table, Table]:
+    """Two parts drawn by chance, for records without time, group or label; each in the order of the table.
+
+    Raises:
+        DataError: where a part would be empty.
+    """
+    check_share(held_out)
+    count = rows(table)
+    if count < 2:
+        raise DataError(f"split: the table has {count} rows; at least two are needed to hold one out.")
+    later = np.zeros(count, bool)
+    later[np.random.default_rng(seed).permutation(count)[: min(count - 1, max(1, round(held_out * count)))]] = True
+    return take(table, ~later), take(table, later)
+
+
 def check_share(held_out: float) -> None:
     """Refuses a share that would leave a part empty."""
     if not 0 < held_out < 1:

@@ -10,19 +10,19 @@ PACKAGE = "apptemplates"  # the name under which layers are saved: for ever
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class QuantileScale(keras.layers.Layer):
-    """Numbers (n, d) as positions between their quantiles, so that equal steps hold about equally many rows.
+class NumberScale(keras.layers.Layer):
+    """Numbers (n, d) on two scales: where they stand between the quantiles of their column, and in standard deviations.
 
-    A value between the i-th and the next of its column's edges becomes i and a fraction; beyond the edges it stays at the
-    end; a missing one becomes its column's median, and where the column had missing values in training, a second block of
-    features says so.
+    On the first, equal steps hold about equally many rows, and values beyond the edges stay at the end, -1 or 1; the
+    second goes on to +-20. A missing number becomes its column's median, and where the column had missing numbers in
+    training, one more feature says so.
 
     Args:
         columns: Number of columns d.
-        bins: Most intervals a column is cut into.
-        gaps: Columns whose missing values get a feature of their own.
+        bins: Most intervals between the quantiles of a column.
+        gaps: Columns whose missing numbers get a feature of their own.
 
-    Output shape: (n, d + number of gaps), float32, of 0 to `bins`.
+    Output shape: (n, 2 d + number of gaps), float32.
 
     Reference: Gorishniy et al., 2022, On Embeddings for Numerical Features in Tabular Deep Learning, arXiv:2203.05556.
     """
@@ -32,45 +32,52 @@ class QuantileScale(keras.layers.Layer):
         self.columns, self.bins, self.gaps = columns, bins, tuple(gaps)
 
     def build(self, shape: Any = None) -> None:
-        size = (self.columns, self.bins)
-        self.low = self.add_weight(name="low", shape=size, initializer="zeros", trainable=False)
-        self.slope = self.add_weight(name="slope", shape=size, initializer="zeros", trainable=False)
-        self.median = self.add_weight(name="median", shape=(self.columns,), initializer="zeros", trainable=False)
+        for name in ("low", "slope"):
+            size = (self.columns, self.bins)
+            setattr(self, name, self.add_weight(name=name, shape=size, initializer="zeros", trainable=False))
+        for name in ("median", "mean", "sharpness"):
+            size = (self.columns,)
+            setattr(self, name, self.add_weight(name=name, shape=size, initializer="zeros", trainable=False))
 
-    def adapt(self, values: np.ndarray, important: np.ndarray | None = None) -> "QuantileScale":
-        """Takes the edges from training rows.
+    def adapt(self, values: np.ndarray, important: np.ndarray | None = None) -> "NumberScale":
+        """Takes both scales from training rows.
 
         Args:
             values: (n, d) with NaN where missing.
             important: (n,) bool; half of the edges are taken from these rows, where a rare class needs a finer scale.
         """
-        low, slope, median = (np.zeros((self.columns, self.bins)) for _ in range(3))
+        low, slope = np.zeros((self.columns, self.bins)), np.zeros((self.columns, self.bins))
+        median, mean, sharpness = np.zeros((3, self.columns))
         for column in range(self.columns):
             whole = values[:, column].astype("float64")
             seen = np.isfinite(whole)
+            if not seen.any():
+                continue
             edges = edges_of(whole[seen], None if important is None else whole[seen & important], self.bins)
-            low[column], slope[column] = edges[-1], 0.0
+            low[column] = edges[-1]
             low[column, : len(edges) - 1] = edges[:-1]
             slope[column, : len(edges) - 1] = 1 / np.diff(edges)
-            median[column] = np.median(whole[seen]) if seen.any() else 0.0
+            median[column], mean[column] = np.median(whole[seen]), whole[seen].mean()
+            spread = whole[seen].std()
+            # a column that hardly varies would turn its rounding errors into features
+            sharpness[column] = 1 / spread if spread > 1e-6 * (abs(mean[column]) + 1e-6) else 0.0
         if not self.built:
             self.build()
             self.built = True
-        self.set_weights([low, slope, median[:, 0]])
+        self.set_weights([low, slope, median, mean, sharpness])
         return self
 
     def call(self, values: Any) -> Any:
         missing = ops.not_equal(values, values)  # only NaN differs from itself
         filled = ops.where(missing, self.median, values)
         steps = ops.clip((ops.expand_dims(filled, -1) - self.low) * self.slope, 0.0, 1.0)  # (n, d, bins)
-        position = ops.sum(steps, axis=-1)
-        if not self.gaps:
-            return position
+        position = ops.sum(steps, axis=-1) * (2.0 / self.bins) - 1.0
+        deviation = ops.clip((filled - self.mean) * self.sharpness, -20.0, 20.0)
         flags = [ops.cast(missing[:, i : i + 1], "float32") for i in self.gaps]
-        return ops.concatenate([position, *flags], axis=-1)
+        return ops.concatenate([position, deviation, *flags], axis=-1)
 
     def compute_output_shape(self, shape: Any) -> Any:
-        return (*shape[:-1], self.columns + len(self.gaps))
+        return (*shape[:-1], 2 * self.columns + len(self.gaps))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "columns": self.columns, "bins": self.bins, "gaps": list(self.gaps)}
@@ -97,7 +104,7 @@ def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PiecewiseLinear(keras.layers.Layer):
-    """Positions (n, d) of `QuantileScale` as one ramp for each interval, (n, d x bins): a network can bend at every edge.
+    """Positions (n, d) in -1..1 as one ramp for each interval, (n, d x bins), so that a network can bend at every edge.
 
     Args:
         bins: Intervals of the scale.
@@ -110,9 +117,8 @@ class PiecewiseLinear(keras.layers.Layer):
         self.bins = bins
 
     def call(self, position: Any) -> Any:
-        ramps = ops.clip(
-            ops.expand_dims(position, -1) - np.arange(self.bins, dtype="float32"), 0.0, 1.0
-        )  # (n, d, bins)
+        steps = ops.expand_dims((position + 1.0) * (self.bins / 2.0), -1)
+        ramps = ops.clip(steps - np.arange(self.bins, dtype="float32"), 0.0, 1.0)  # (n, d, bins)
         return ops.reshape(ramps, (-1, position.shape[-1] * self.bins))
 
     def compute_output_shape(self, shape: Any) -> Any:
@@ -127,7 +133,7 @@ def build_preprocessor(
 ) -> keras.Model:
     """A model named "preprocessor" from the columns of a prepared table to one matrix of features.
 
-    Numbers go through one `QuantileScale`; words become one-hot over the most frequent ones, all others share one place.
+    Numbers go through one `NumberScale`; words become one-hot over the most frequent ones, the others share a place.
 
     Args:
         inputs: Training rows: float32 (n,) or (n, k), or object arrays (n,) of words.
@@ -146,7 +152,7 @@ def build_preprocessor(
     if numbers:
         matrix = np.concatenate([inputs[name].reshape(len(inputs[name]), -1) for name in numbers], axis=1)
         gaps = tuple(int(i) for i in np.flatnonzero(~np.isfinite(matrix).all(axis=0)))
-        scale = QuantileScale(matrix.shape[1], bins, gaps, name="numbers").adapt(matrix, important)
+        scale = NumberScale(matrix.shape[1], bins, gaps, name="numbers").adapt(matrix, important)
         flat = [keras.layers.Reshape((int(np.prod(entries[name].shape[1:])),))(entries[name]) for name in numbers]
         parts.append(scale(keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0]))
     for name, column in inputs.items():
@@ -159,14 +165,12 @@ def build_preprocessor(
 
 
 def ramps(features: Any, preprocessor: keras.Model, bins: int) -> Any:
-    """Features (n, d) of `build_preprocessor` with the numbers' positions as ramps too, for a network to start from."""
+    """Features (n, d) of `build_preprocessor` and ramps of the numbers' positions, for a network to start from."""
     names = [layer.name for layer in preprocessor.layers]
     count = preprocessor.get_layer("numbers").columns if "numbers" in names else 0
     if not count:
         return features
-    positions, rest = features[:, :count], features[:, count:]
-    parts = [PiecewiseLinear(bins)(positions), positions * (2.0 / bins) - 1.0]
-    return keras.layers.Concatenate()([*parts, rest] if rest.shape[1] else parts)
+    return keras.layers.Concatenate()([PiecewiseLinear(bins)(features[:, :count]), features])
 
 
 def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
@@ -180,7 +184,7 @@ def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
         name for entry, tensor in preprocessor.input.items() if tensor.dtype != "string" for name in names[entry]
     ]
     found = numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
-    for entry, tensor in preprocessor.input.items():
+    for entry, tensor in entries:
         if tensor.dtype == "string":
             found += names[entry] * layers[f"{entry}_words"].vocabulary_size()
     return found

@@ -343,9 +343,9 @@ class FraudDetector(Template):
         if self.label is not None:
             drawn = np.random.default_rng(self.seed).permutation(len(features))[:50_000]
             learner = LogisticRegression(C=0.1, max_iter=300).fit(
-                features[drawn] / BINS, train.records[self.label][drawn] > 0
+                features[drawn], train.records[self.label][drawn] > 0
             )
-            arrays |= {"weights": learner.coef_[0] / BINS, "bias": learner.intercept_}
+            arrays |= {"weights": learner.coef_[0], "bias": learner.intercept_}
         return arrays
 
     def baseline(self, state: Table, inputs: Table) -> Answers:
