@@ -6,6 +6,8 @@ ties fall on one side together and a limit is never exceeded on the rows it was 
 
 import numpy as np
 
+from apptemplates.policy import Policy
+
 # a share of a count may miss a whole number by rounding: 0.29 * 100 is 28.999999999999996
 ROUNDING = 1e-9
 
@@ -105,6 +107,37 @@ def by_reviews(score: np.ndarray, per_day: float, days: float) -> float:
     if not per_day >= 0 or not days > 0:
         raise ValueError(f"by_reviews: per_day must be >= 0 and days > 0, received {per_day!r} and {days!r}.")
     return _lowest_above(score, score, int(min(np.floor(per_day * days + ROUNDING), len(score))))
+
+
+def by_policy(
+    policy: Policy, probability: np.ndarray, value: np.ndarray | None = None, days: float | None = None
+) -> tuple[float, float, float]:
+    """The numbers of a decision: alarm where probability x (first x value + second) >= third.
+
+    Costs weigh a calibrated probability as it is; a capacity or a rate is met on held-out rows.
+
+    Args:
+        policy: `cost_of_miss` (a number, or the name of the value's column) and `cost_of_alarm`, or `reviews_per_day`,
+            or `alarm_rate`.
+        probability: (n,) of held-out rows.
+        value: (n,) what a miss costs in each of these rows, or None.
+        days: How many days they cover, or None where they have no time.
+
+    Raises:
+        ValueError: `reviews_per_day` where there is no time.
+    """
+    by_value = isinstance(policy.cost_of_miss, str)
+    allowed = None if policy.alarm_rate is None else policy.alarm_rate * len(probability)
+    if policy.reviews_per_day is not None:
+        if days is None:
+            raise ValueError("policy reviews_per_day needs the time of each row; give alarm_rate instead.")
+        allowed = policy.reviews_per_day * days
+    if allowed is None:
+        cost = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
+        miss = cost if policy.cost_of_miss is None else policy.cost_of_miss
+        return (1.0, cost, cost) if isinstance(miss, str) else (0.0, 1.0, cost / max(cost + miss, 1e-9))
+    scores = probability * value if by_value else probability
+    return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
 
 
 def _lowest_above(score: np.ndarray, limited: np.ndarray, allowed: int) -> float:

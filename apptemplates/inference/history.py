@@ -1,10 +1,11 @@
 """What the past of a card, a terminal or any other entity says about a new payment.
 
 One set of formulas serves whole tables (everything sorted once, prefix sums, binary searches) and a single payment (the
-same formulas on the few rows of its own entities), so that both give the same features. NumPy only.
+same formulas at its own few places), so that both give the same features. NumPy only.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,9 @@ from apptemplates.data.splits import span
 
 UNKNOWN = -1  # the label of a payment nobody has judged yet
 DAY = 86_400_000_000  # microseconds, the resolution of every time here
-LAST = (3, 10)  # of so many known payments the fraud rate is told too
+LAST = np.array([[3], [10]])  # of so many known payments the fraud rate is told too
 FEW = 32  # payments that are added one by one; more are sorted in together
+BLOCK = 16_384  # payments described at a time, few enough to stay in the processor's cache
 
 
 def microseconds(duration: str) -> int:
@@ -29,23 +31,28 @@ class Log(NamedTuple):
     amount: np.ndarray  # (n,) float64
     label: np.ndarray  # (n,) int8: 0, 1 or UNKNOWN
     row: np.ndarray  # (n,) int64: number of the payment among all
-    sums: np.ndarray  # (n + 1, 5): amount, its square, judged, fraud, fraud's amount among those before
-    last_fraud: np.ndarray  # (n + 1,) int64: position of the latest fraud among those before, -1 for none
-    last_good: np.ndarray  # (n + 1,) int64: the same of the latest payment judged to be none
+    sums: np.ndarray  # (6, n + 1): amount, its square, fraud's amount among those before, coarse; then the fine rest
+    counts: np.ndarray  # (2, n + 1) int32: judged, fraud among those before
+    last: np.ndarray  # (2, n + 1) int64: position of the latest good one and fraud among those before, -1 for none
     next_fraud: np.ndarray  # (n + 1,) int64: position of the first fraud from here on, n for none
 
     @classmethod
     def of(cls, time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray) -> "Log":
         n, fraud = len(time), label == 1
-        sums = np.zeros((n + 1, 5), np.longdouble)  # long sums of large amounts would lose the cents
-        for column, values in enumerate((amount, amount * amount, label != UNKNOWN, fraud, amount * fraud)):
-            np.cumsum(values, out=sums[1:, column])
-        last_fraud, last_good, next_fraud = np.full(n + 1, -1), np.full(n + 1, -1), np.full(n + 1, n)
-        places = np.arange(n)
-        np.maximum.accumulate(np.where(fraud, places, -1), out=last_fraud[1:])
-        np.maximum.accumulate(np.where(label == 0, places, -1), out=last_good[1:])
+        sums, counts = np.zeros((6, n + 1)), np.zeros((2, n + 1), "int32")
+        for place, values in enumerate((amount, amount * amount, amount * fraud)):
+            # sums of large numbers lose the cents: multiples of a unit so large that they add up exactly, and the rest
+            unit = 2.0 ** (np.frexp(np.abs(values).sum())[1] - 52)
+            coarse = np.rint(values / unit) * unit
+            np.cumsum(coarse, out=sums[place, 1:])
+            np.cumsum(values - coarse, out=sums[3 + place, 1:])
+        np.cumsum(label != UNKNOWN, out=counts[0, 1:])
+        np.cumsum(fraud, out=counts[1, 1:])
+        places, last, next_fraud = np.arange(n), np.full((2, n + 1), -1), np.full(n + 1, n)
+        np.maximum.accumulate(np.where(label == 0, places, -1), out=last[0, 1:])
+        np.maximum.accumulate(np.where(fraud, places, -1), out=last[1, 1:])
         next_fraud[:n] = np.minimum.accumulate(np.where(fraud, places, n)[::-1])[::-1]
-        return cls(time, amount, label, row, sums, last_fraud, last_good, next_fraud)
+        return cls(time, amount, label, row, sums, counts, last, next_fraud)
 
 
 class Sorted(NamedTuple):
@@ -66,10 +73,15 @@ class History:
     """
 
     def __init__(self, entities: Sequence[str], windows: Sequence[str], delay: str, labelled: bool) -> None:
-        self.entities, self.windows, self.labelled = tuple(entities), tuple(windows), labelled
-        self.spans = np.array([microseconds(w) for w in windows], "int64")
+        self.entities, self.labelled = tuple(entities), labelled
+        self.windows = tuple(sorted(windows, key=microseconds))
+        self.spans = np.array([microseconds(w) for w in self.windows], "int64")
         self.delay = microseconds(delay)
         self.horizon = int(self.spans.max(initial=0)) + self.delay  # nothing older is ever looked at
+        back = np.concatenate([[0], self.spans])
+        # (2 + 2 windows, 1) how far back: to the payment itself, each window's start; the same before the delay
+        self._looks = np.concatenate([back, back + self.delay])[:, None]
+        self._width = len(self._facts())
         self.codes: list[dict[str, int]] = [{} for _ in self.entities]
         self._time, self._amount = np.zeros(0, "int64"), np.zeros(0)
         self._label, self._entity = np.zeros(0, "int8"), np.zeros((len(self.entities), 0), "int64")
@@ -87,16 +99,17 @@ class History:
         self._own: list[dict[int, Log]] = [{} for _ in self.entities]  # entities that grew since
         self._late: list[list] = []  # [time, amount, label, codes] added one by one since
 
-    def _settle(self) -> None:
-        """Sorts in what was added one by one."""
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Time, amount, label and entity codes (entities, n) of all payments, those added one by one at the end."""
         if not self._late:
-            return
+            return self._time, self._amount, self._label, self._entity
         time, amount, label, entity = zip(*self._late, strict=True)
-        self._time = np.append(self._time, np.array(time, "int64"))
-        self._amount = np.append(self._amount, np.array(amount, "float64"))
-        self._label = np.append(self._label, np.array(label, "int8"))
-        self._entity = np.append(self._entity, np.array(entity, "int64").reshape(-1, len(self.entities)).T, axis=1)
-        self._sort()
+        return (
+            np.append(self._time, np.array(time, "int64")),
+            np.append(self._amount, np.array(amount, "float64")),
+            np.append(self._label, np.array(label, "int8")),
+            np.append(self._entity, np.array(entity, "int64").reshape(-1, len(self.entities)).T, axis=1),
+        )
 
     # ---- growing -----------------------------------------------------------
 
@@ -104,7 +117,7 @@ class History:
         """Numbers (entities, n) of entity names; unknown ones get new numbers, kept only where the history grows."""
         coded = np.zeros((len(self.entities), len(keys[0]) if len(keys) else 0), "int64")
         for i, (names, known) in enumerate(zip(keys, self.codes, strict=True)):
-            known = known if grow else _Extended(known)
+            known = known if grow else dict(known)
             coded[i] = [known.setdefault(name, len(known)) for name in names]
         return coded
 
@@ -119,16 +132,15 @@ class History:
             label: (n,) int8, 0, 1 or UNKNOWN.
             keys: For each entity (n,) names.
         """
-        self._settle()
-        grown = History(self.entities, (), "0D", self.labelled)
-        grown.windows, grown.spans, grown.delay, grown.horizon = self.windows, self.spans, self.delay, self.horizon
+        grown = copy(self)
         grown.codes = [dict(known) for known in self.codes]
         codes = grown.encode(keys, grow=True)
-        fresh, judged = self._late_labels(time, amount, label, codes)
-        grown._time = np.append(self._time, time[fresh])
-        grown._amount = np.append(self._amount, amount[fresh])
+        old_time, old_amount, old_label, old_codes = self._columns()
+        fresh, judged = late_labels((old_time, old_amount, old_label, old_codes), (time, amount, label, codes))
+        grown._time = np.append(old_time, time[fresh])
+        grown._amount = np.append(old_amount, amount[fresh])
         grown._label = np.append(judged, label[fresh])
-        grown._entity = np.append(self._entity, codes[:, fresh], axis=1)
+        grown._entity = np.append(old_codes, codes[:, fresh], axis=1)
         grown._sort()
         return grown
 
@@ -141,28 +153,16 @@ class History:
             self._add_one(int(time[i]), float(amount[i]), int(label[i]), codes[:, i])
         return self
 
-    def _late_labels(self, time: np.ndarray, amount: np.ndarray, label: np.ndarray, codes: np.ndarray) -> tuple:
-        """Which of the payments are new, and the labels of the old ones, late ones filled in."""
-        judged, fresh = self._label.copy(), np.ones(len(time), bool)
-        waiting: dict[tuple, list[int]] = {}
-        oldest = time.min(initial=np.iinfo("int64").max)
-        for row in np.flatnonzero((self._label == UNKNOWN) & (self._time >= oldest)):
-            key = (int(self._time[row]), float(self._amount[row]), *self._entity[:, row].tolist())
-            waiting.setdefault(key, []).append(int(row))
-        if waiting:
-            for i in np.flatnonzero(label != UNKNOWN):
-                rows = waiting.get((int(time[i]), float(amount[i]), *codes[:, i].tolist()))
-                if rows:
-                    judged[rows.pop(0)], fresh[i] = label[i], False
-        return fresh, judged
-
     def _add_one(self, time: int, amount: float, label: int, codes: np.ndarray) -> None:
-        logs = [self._log(i, int(code)) for i, code in enumerate(codes)]
+        logs = []
+        for i, code in enumerate(codes):
+            log, a, b = self._log(i, int(code))
+            logs.append((log.time[a:b], log.amount[a:b], log.label[a:b], log.row[a:b]))
         shared = None
-        for log in logs if label != UNKNOWN else ():
-            at = slice(*np.searchsorted(log.time, [time, time + 1]))
-            same = (log.amount[at] == amount) & (log.label[at] == UNKNOWN)
-            found = set(log.row[at][same].tolist())
+        for times, amounts, labels, rows in logs if label != UNKNOWN else ():
+            at = slice(*np.searchsorted(times, [time, time + 1]))
+            same = (amounts[at] == amount) & (labels[at] == UNKNOWN)
+            found = set(rows[at][same].tolist())
             shared = found if shared is None else shared & found
         row = min(shared) if shared else len(self)
         if not shared:
@@ -172,34 +172,26 @@ class History:
         else:
             self._late[row - len(self._time)][2] = label
         for i, (code, log) in enumerate(zip(codes, logs, strict=True)):
+            times, amounts, labels, rows = log
             if shared:
-                labels = np.where(log.row == row, np.int8(label), log.label)
-                fresh = Log.of(log.time, log.amount, labels, log.row)
+                fresh = Log.of(times, amounts, np.where(rows == row, np.int8(label), labels), rows)
             else:
-                at = int(np.searchsorted(log.time, time, side="right"))
-                parts = zip((log.time, log.amount, log.label, log.row), (time, amount, label, row), strict=True)
+                at = int(np.searchsorted(times, time, side="right"))
+                parts = zip(log, (time, amount, label, row), strict=True)
                 fresh = Log.of(*(np.insert(column, at, value) for column, value in parts))
             self._own[i][int(code)] = fresh
 
-    def _log(self, i: int, code: int) -> Log:
-        """The payments of one entity."""
+    def _log(self, i: int, code: int | None) -> tuple[Log, int, int]:
+        """A log, and from where to where the payments of one entity stand in it."""
+        if code is None:
+            return NOTHING, 0, 0
         log = self._own[i].get(code)
         if log is not None:
-            return log
+            return log, 0, len(log.time)
         whole, starts = self._sorted[i]
         if code >= len(starts) - 1:
-            return NOTHING
-        a, b = int(starts[code]), int(starts[code + 1])
-        return Log(
-            whole.time[a:b],
-            whole.amount[a:b],
-            whole.label[a:b],
-            whole.row[a:b],
-            whole.sums[a : b + 1],
-            np.maximum(whole.last_fraud[a : b + 1] - a, -1),
-            np.maximum(whole.last_good[a : b + 1] - a, -1),
-            np.minimum(whole.next_fraud[a : b + 1], b) - a,
-        )
+            return NOTHING, 0, 0
+        return whole, int(starts[code]), int(starts[code + 1])
 
     # ---- answering ---------------------------------------------------------
 
@@ -216,7 +208,7 @@ class History:
                 f"days since the {fact}" for fact in ("last known fraud", "first known fraud", "last frauds began")
             ]
             facts += ["known frauds in a row", "known good ones in a row"]
-            facts += [f"fraud rate of the last {k} known" for k in LAST] + ["amount over the mean of good ones"]
+            facts += [f"fraud rate of the last {k} known" for k in LAST[:, 0]] + ["amount over the mean of good ones"]
         return facts
 
     def features(
@@ -232,100 +224,101 @@ class History:
         """
         if not self.entities:
             return np.zeros((len(time), 0))
-        codes = self.encode(keys, grow=False)
-        blocks = [
-            self._one(i, int(code[0]), time, amount) if len(time) == 1 else self._many(i, code, time, amount, label)
-            for i, code in enumerate(codes)
-        ]
-        return np.concatenate(blocks, axis=1)
+        if len(time) != 1:
+            return self._many(time, amount, label, keys)
+        places, facts = time - self._looks, self._width
+        found = np.empty((1, len(self.entities) * facts))
+        for i, known in enumerate(self.codes):
+            log, a, b = self._log(i, known.get(keys[i][0]))
+            at = log.time[a:b].searchsorted(places, side="right") + a
+            found[:, i * facts : (i + 1) * facts] = self._describe(log, at, time, amount).T
+        return found
 
-    def _bounds(self, time: np.ndarray) -> np.ndarray:
-        """(n, 1 + 2 windows) moments: rows later than these stand in the windows; the first ends what is judged."""
-        judged = time - self.delay
-        return np.stack([judged, *(time - w for w in self.spans), *(judged - w for w in self.spans)], axis=1)
+    def _many(self, time: np.ndarray, amount: np.ndarray, label: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
+        old_time, old_amount, old_label, old_codes = self._columns()
+        codes = np.concatenate([old_codes, self.encode(keys, grow=False)], axis=1)
+        times, old = np.concatenate([old_time, time]), len(old_time)
+        amounts, labels = np.concatenate([old_amount, amount]), np.concatenate([old_label, label])
+        moments, rank = np.unique(times, return_inverse=True)
+        width, facts = len(moments) + 1, self._width
+        looks = [np.searchsorted(moments, time - look, side="right") for look in self._looks[1:, 0]]
+        found = np.empty((len(time), len(self.entities) * facts))
+        for i, code in enumerate(codes):
+            keyed = code * width + rank
+            order = np.argsort(keyed, kind="stable")  # of equal times the earlier row comes first
+            log, keyed = Log.of(times[order], amounts[order], labels[order], order), keyed[order]
+            here = np.flatnonzero(order >= old)
+            for first in range(0, len(here), BLOCK):  # in the order of the log, where neighbours need the same places
+                own = here[first : first + BLOCK]
+                mine = order[own] - old
+                base = code[order[own]] * width
+                ends = [np.minimum(keyed.searchsorted(base + look[mine]), own) for look in looks]
+                described = self._describe(log, np.stack([own, *ends]), time[mine], amount[mine])
+                found[mine, i * facts : (i + 1) * facts] = described.T
+        return found
 
-    def _one(self, i: int, code: int, time: np.ndarray, amount: np.ndarray) -> np.ndarray:
-        log = self._log(i, code)
-        here = np.searchsorted(log.time, time, side="right")
-        places = np.minimum(np.searchsorted(log.time, self._bounds(time), side="right"), here[:, None])
-        return self._describe(log, here, np.zeros(1, "int64"), places, time, amount)
+    def _describe(self, log: Log, places: np.ndarray, time: np.ndarray, amount: np.ndarray) -> np.ndarray:
+        """The facts (f, n) of payments.
 
-    def _many(self, i: int, code: np.ndarray, time: np.ndarray, amount: np.ndarray, label: np.ndarray) -> np.ndarray:
-        self._settle()
-        times = np.concatenate([self._time, time])
-        codes = np.concatenate([self._entity[i], code])
-        amounts, labels = np.concatenate([self._amount, amount]), np.concatenate([self._label, label])
-        number = int(codes.max(initial=-1)) + 1
-        order = np.lexsort((times, codes))  # stable: of equal times the earlier row comes first
-        log, starts = sort(times, amounts, labels, np.arange(len(times)), codes, number, order)
-        moments = np.unique(times)
-        width = len(moments) + 1
-        keys = codes[order] * width + np.searchsorted(moments, log.time)  # rises along the log
-        here = np.empty(len(order), "int64")
-        here[order] = np.arange(len(order))
-        here = here[len(self._time) :]
-        places = np.empty((len(time), 1 + 2 * len(self.spans)), "int64")
-        bounds = self._bounds(time)
-        for b in range(bounds.shape[1]):
-            rank = np.searchsorted(moments, bounds[:, b], side="right")
-            places[:, b] = np.searchsorted(keys, code * width + rank)
-        places = np.minimum(places, here[:, None])
-        return self._describe(log, here, starts[code], places, time, amount)
-
-    def _describe(
-        self, log: Log, here: np.ndarray, start: np.ndarray, places: np.ndarray, time: np.ndarray, amount: np.ndarray
-    ) -> np.ndarray:
-        """The facts (n, f) from the positions of the payment itself, its entity's first one and each bound."""
-        w, n = len(self.spans), len(time)
-        judged, opened, judged_from = places[:, 0], places[:, 1 : 1 + w], places[:, 1 + w :]
-        before = log.sums[here]  # (n, 5)
-        total = (before[:, None] - log.sums[opened]).astype("float64")  # (n, w, 5) in each window, itself left out
-        number = (here[:, None] - opened).astype("float64")
-        mean = (total[..., 0] + amount[:, None]) / (number + 1)
+        Args:
+            log: Where their entities' payments stand.
+            places: (2 + 2 windows, n) how many of the log stand before each moment of `_looks`.
+            time, amount: (n,) of the payments.
+        """
+        w, longest = len(self.spans), self.spans[-1]
+        here, opened, judged, oldest = places[0], places[1 : 1 + w], places[1 + w], places[-1]
+        facts = np.empty((self._width, len(time)))
+        before = log.sums[:, places[: 1 + w]]  # (6, 1 + w, n)
+        within = before[:, 0, None] - before[:, 1:]
+        total, squares = within[0] + within[3], within[1] + within[4]  # (w, n) in each window, the payment left out
+        number = here - opened
         known = np.maximum(number, 1)
-        usual = total[..., 0] / known
-        spread = np.sqrt(np.maximum(total[..., 1] / known - usual**2, 0) + 0.01 * usual**2 + 1e-9)
-        deviations = np.where(number > 1, (amount[:, None] - usual) / spread, 0)
-        ratio = np.where(number[:, -1:] > 0, amount[:, None] / (usual[:, -1:] + 1e-9), 1)
-        past = log.time if len(log.time) else np.zeros(1, "int64")
-        longest = self.spans[-1]
-        gap = np.where(here > start, time - past[np.maximum(here - 1, 0)], longest)
-        facts = [np.stack([number + 1, mean, deviations], axis=2).reshape(n, 3 * w)]
-        facts += [np.clip(ratio, 0, 100), np.minimum(gap, longest)[:, None] / DAY]
-        if self.labelled:
-            seen = (log.sums[judged][:, None, 2:4] - log.sums[judged_from][..., 2:4]).astype("float64")  # (n, w, 2)
-            rate = seen[..., 1] / np.maximum(seen[..., 0], 1)
-            facts.append(np.stack([seen[..., 0], rate], axis=2).reshape(n, 2 * w))
-            oldest, never = judged_from[:, -1], longest + self.delay
-            last, first = log.last_fraud[judged], log.next_fraud[oldest]
-            began = log.next_fraud[np.maximum(log.last_good[np.maximum(last, 0)] + 1, oldest)]
-            any_fraud = last >= oldest
-            moments = ((last, any_fraud), (first, first < judged), (began, any_fraud))
-            since = [np.where(there, time - past[np.clip(at, 0, len(past) - 1)], never) for at, there in moments]
-            facts.append(np.stack(since, axis=1) / DAY)
-            all_judged = log.sums[judged, 2]
-            rows = [
-                all_judged - log.sums[np.maximum(end[judged] + 1, oldest), 2] for end in (log.last_good, log.last_fraud)
-            ]
-            facts.append(np.stack(rows, axis=1).astype("float64"))
-            few = log.sums[judged] - log.sums[np.maximum(judged[None] - np.array(LAST)[:, None], oldest)]  # (k, n, 5)
-            facts.append((few[..., 3] / np.maximum(few[..., 2], 1)).T.astype("float64"))
-            bad = (log.sums[judged] - log.sums[np.minimum(opened[:, -1], judged)]).astype("float64")
-            good = np.maximum(total[:, -1, 0] - bad[:, 4], 0) / np.maximum(number[:, -1] - bad[:, 3], 1)
-            over = np.where(number[:, -1] > bad[:, 3], amount / (good + 1e-9), 1)
-            facts.append(np.clip(over, 0, 100)[:, None])
-        return np.concatenate(facts, axis=1)
+        usual = total / known
+        square = usual * usual
+        spread = np.sqrt(np.maximum(squares / known - square, 0) + 0.01 * square + 1e-9)
+        facts[0 : 3 * w : 3] = more = number + 1
+        facts[1 : 3 * w : 3] = (total + amount) / more
+        facts[2 : 3 * w : 3] = np.where(number > 1, (amount - usual) / spread, 0)
+        some = number[-1] > 0
+        facts[3 * w] = np.where(some, limited(amount / (usual[-1] + 1e-9)), 1)
+        since = time - log.time.take(here - 1, mode="clip")
+        facts[3 * w + 1] = np.where(some, since, longest) / DAY
+        if not self.labelled:
+            return facts
+        at = 3 * w + 2
+        counted = log.counts[:, places[1 + w :]]  # (2, 1 + w, n)
+        seen = counted[:, 0, None] - counted[:, 1:]
+        facts[at : at + 2 * w : 2] = seen[0]
+        facts[at + 1 : at + 2 * w : 2] = seen[1] / np.maximum(seen[0], 1)
+        at += 2 * w
+        last = log.last[:, judged]  # good one, fraud
+        began = log.next_fraud[np.maximum(log.last[0].take(last[1], mode="clip") + 1, oldest)]
+        moments, there = np.empty((3, len(time)), "int64"), np.empty((3, len(time)), bool)
+        moments[0], moments[1], moments[2] = last[1], log.next_fraud[oldest], began
+        there[0] = there[2] = last[1] >= oldest
+        there[1] = moments[1] < judged
+        facts[at : at + 3] = np.where(there, time - log.time.take(moments, mode="clip"), longest + self.delay)
+        facts[at : at + 3] /= DAY
+        facts[at + 3 : at + 5] = counted[0, 0] - log.counts[0, np.maximum(last + 1, oldest)]
+        few = counted[:, 0, None] - log.counts[:, np.maximum(judged - LAST, oldest)]  # (2, k, n)
+        facts[at + 5 : at + 5 + len(LAST)] = few[1] / np.maximum(few[0], 1)
+        bad_from = np.minimum(opened[-1], judged)
+        bad = log.sums[2::3, judged] - log.sums[2::3, bad_from]
+        good_ones = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
+        good = np.maximum(total[-1] - (bad[0] + bad[1]), 0) / np.maximum(good_ones, 1)
+        facts[-1] = np.where(good_ones > 0, limited(amount / (good + 1e-9)), 1)
+        return facts
 
     # ---- keeping -----------------------------------------------------------
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The payments that can still matter, as arrays."""
-        self._settle()
-        keep = self._time > self._time.max(initial=0) - self.horizon
-        arrays = {"time": self._time[keep], "amount": self._amount[keep], "label": self._label[keep]}
+        time, amount, label, entity = self._columns()
+        keep = time > (time.max() if len(time) else 0) - self.horizon
+        arrays = {"time": time[keep], "amount": amount[keep], "label": label[keep]}
         for i, known in enumerate(self.codes):
             names = np.array(list(known) or [""], dtype=str)
-            used, code = np.unique(self._entity[i][keep], return_inverse=True)
+            used, code = np.unique(entity[i][keep], return_inverse=True)
             arrays |= {f"code {i}": code.astype("int32"), f"names {i}": names[used] if len(used) else names[:0]}
         return arrays
 
@@ -341,31 +334,38 @@ class History:
         return self
 
 
-class _Extended(dict):
-    """Known names and their numbers, with room for new ones that the original does not get."""
+def late_labels(known: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which new payments (time, amount, label, codes) are not there yet, and the labels of those there, late ones too."""
+    old_time, old_amount, old_label, old_codes = known
+    time, amount, label, codes = new
+    judged, fresh = old_label.copy(), np.ones(len(time), bool)
+    late = np.flatnonzero(label != UNKNOWN)
+    if not len(late):
+        return fresh, judged
+    waiting: dict[tuple, list[int]] = {}
+    for row in np.flatnonzero((old_label == UNKNOWN) & (old_time >= time[late].min())):
+        key = (int(old_time[row]), float(old_amount[row]), *old_codes[:, row].tolist())
+        waiting.setdefault(key, []).append(int(row))
+    for i in late if waiting else ():
+        rows = waiting.get((int(time[i]), float(amount[i]), *codes[:, i].tolist()))
+        if rows:
+            judged[rows.pop(0)], fresh[i] = label[i], False
+    return fresh, judged
 
-    def __init__(self, known: dict[str, int]) -> None:
-        super().__init__()
-        self.known = known
 
-    def setdefault(self, name: str, _: int) -> int:  # type: ignore[override]
-        code = self.known.get(name)
-        return super().setdefault(name, len(self.known) + len(self)) if code is None else code
+def limited(ratio: np.ndarray) -> np.ndarray:
+    """At least 0 and at most 100."""
+    return np.minimum(np.maximum(ratio, 0), 100)
 
 
 def sort(
-    time: np.ndarray,
-    amount: np.ndarray,
-    label: np.ndarray,
-    row: np.ndarray,
-    code: np.ndarray,
-    number: int,
-    order: np.ndarray | None = None,
+    time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray, code: np.ndarray, number: int
 ) -> Sorted:
     """Payments by entity (one of `number` codes) and time."""
-    order = np.lexsort((time, code)) if order is None else order
+    order = np.lexsort((time, code))
     starts = np.searchsorted(code[order], np.arange(number + 1))
     return Sorted(Log.of(time[order], amount[order], label[order], row[order]), starts)
 
 
-NOTHING = Log.of(np.zeros(0, "int64"), np.zeros(0), np.zeros(0, "int8"), np.zeros(0, "int64"))
+# stands for an unknown entity: its one row is never within, but every place can be looked up
+NOTHING = Log.of(np.zeros(1, "int64"), np.zeros(1), np.zeros(1, "int8"), np.zeros(1, "int64"))

@@ -179,11 +179,9 @@ def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
     Args:
         names: For each input what its numbers are called.
     """
-    layers = {layer.name: layer for layer in preprocessor.layers}
-    numbers = [
-        name for entry, tensor in preprocessor.input.items() if tensor.dtype != "string" for name in names[entry]
-    ]
-    found = numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
+    layers, entries = {layer.name: layer for layer in preprocessor.layers}, preprocessor.input.items()
+    numbers = [name for entry, tensor in entries if tensor.dtype != "string" for name in names[entry]]
+    found = numbers + numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
     for entry, tensor in entries:
         if tensor.dtype == "string":
             found += names[entry] * layers[f"{entry}_words"].vocabulary_size()

@@ -14,7 +14,7 @@ from apptemplates.data.readers import read
 from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, figures, metrics, table_explanation, thresholds
+from apptemplates.evaluation import binary, calibration, metrics, table_explanation, thresholds
 from apptemplates.inference import fraud_detector as inference
 from apptemplates.inference.columns import Column, plan
 from apptemplates.inference.history import DAY, History, microseconds
@@ -151,6 +151,9 @@ class FraudDetector(Template):
         kinds = {name: kind for name, kind in own.items() if name is not None}
         return plan(kinds | {name: entry.kind for name, entry in self.columns_.items()}, taken=[inference.HISTORY])
 
+    def _entry(self, name: str) -> str:
+        return next(column.entry for column in self.plan if column.name == name)
+
     def prepare(self, queries: Table, state: History) -> Table:
         return inference.prepare(queries, state, self.roles, self.plan)
 
@@ -249,14 +252,13 @@ class FraudDetector(Template):
             temperature.temperature.assign(fitted)
             self.learned_["temperature"] = fitted
             probability = Chance(name="probability")(calibrated)
-        entry = next((column.entry for column in self.plan if column.name == self.amount), None)
-        value = keras.ops.zeros_like(probability) if entry is None else entries[entry]
+        value = keras.ops.zeros_like(probability) if self.amount is None else entries[self._entry(self.amount)]
         self.valid_ = {"probability": fast.values(entries, probability, valid.inputs)}
         if self.amount is not None:
             self.valid_["amount"] = valid.records[self.amount]
         if self.time is not None:
             times = valid.records[self.time]
-            self.valid_["days"] = np.array([(times.max() - times.min()).astype("int64") / DAY])
+            self.valid_["days"] = np.array([max(1.0, (times.max() - times.min()).astype("int64") / DAY)])
         return keras.Model(entries, {"probability": probability, "alarm": Alarm(name="alarm")(probability, value)})
 
     def _features(self, inputs: Table) -> np.ndarray:
@@ -268,29 +270,14 @@ class FraudDetector(Template):
         return () if self.amount is None else (self.amount,)
 
     def apply_policy(self) -> None:
-        self.model_.get_layer("alarm").set(*self._decision(self.valid_["probability"]))
+        self.model_.get_layer("alarm").set(*self._decision())
 
-    def _decision(self, probability: np.ndarray) -> tuple[float, float, float]:
-        """Alarm where probability x (first x amount + second) >= third, from what held-out rows (n,) were given."""
-        policy, amount = self.policy, self.valid_.get("amount")
-        assert policy is not None
-        by_amount = isinstance(policy.cost_of_miss, str)
-        alarms = policy.alarm_rate
-        if policy.reviews_per_day is not None:
-            if "days" not in self.valid_:
-                raise ValueError(
-                    "FraudDetector: reviews_per_day needs the time of each payment; use alarm_rate instead."
-                )
-            alarms = policy.reviews_per_day * max(1.0, float(self.valid_["days"][0])) / len(probability)
-        if alarms is None:
-            cost = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
-            if by_amount:
-                return 1.0, cost, cost
-            miss = 100.0 if policy.cost_of_miss is None else float(policy.cost_of_miss)
-            return 0.0, 1.0, cost / max(cost + miss, 1e-9)
-        scores = probability * amount if by_amount else probability
-        count = min(alarms, 1.0) * len(scores)
-        return float(by_amount), float(not by_amount), thresholds.by_reviews(scores.astype("float32"), count, 1.0)
+    def _decision(self) -> tuple[float, float, float]:
+        valid, days = self.valid_, self.valid_.get("days")
+        assert self.policy is not None
+        return thresholds.by_policy(
+            self.policy, valid["probability"], valid.get("amount"), None if days is None else float(days[0])
+        )
 
     # ---- how it is judged --------------------------------------------------
 
@@ -301,62 +288,33 @@ class FraudDetector(Template):
         alarm, probability = answers["alarm"], answers["probability"]
         if self.label is None:
             return {"alarm rate": metrics.alarm_rate(alarm), "mean unusualness": float(np.mean(probability))}
-        fraud = truth[self.label]
-        found = {
-            "average precision": metrics.average_precision(fraud, probability),
-            "ROC AUC": metrics.roc_auc(fraud, probability),
-            "recall": metrics.recall(fraud, alarm),
-            "precision": metrics.precision(fraud, alarm),
-            "alarm rate": metrics.alarm_rate(alarm),
-            "false alarm rate": metrics.false_alarm_rate(fraud, alarm),
-            "Brier score": metrics.brier(fraud, probability),
-            "ECE": metrics.ece(fraud, probability),
-        }
-        costs = self._costs(truth)
-        return found | ({} if costs is None else {"cost per 1,000": metrics.cost_per_thousand(fraud, alarm, *costs)})
+        return binary.score(truth[self.label], probability, alarm, self._costs(truth))
 
-    def _costs(self, truth: Table) -> tuple[Any, float] | None:
+    def figures(self, truth: Table, answers: Answers) -> list[Any]:
+        if self.label is None:
+            return []
+        return binary.pictures(truth[self.label], answers["probability"], self._costs(truth), ("others", "frauds"))
+
+    def _costs(self, truth: Table) -> binary.Costs | None:
         policy = self.policy
         if policy is None or policy.cost_of_miss is None:
             return None
         miss = truth[policy.cost_of_miss] if isinstance(policy.cost_of_miss, str) else policy.cost_of_miss
         return miss, 0.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
 
-    def figures(self, truth: Table, answers: Answers) -> list[Any]:
-        if self.label is None:
-            return []
-        fraud, probability, names = truth[self.label], answers["probability"], ("others", "frauds")
-        pictures = [
-            figures.precision_recall(fraud, probability),
-            figures.reliability(fraud, probability),
-            figures.score_histogram(fraud, probability, names=names, label="probability of fraud"),
-        ]
-        costs = self._costs(truth)
-        return pictures + ([] if costs is None else [figures.cost_curve(fraud, probability, *costs)])
-
     def fit_baseline(self, train: Part) -> Table:
-        """Logistic regression on the same features; without labels, how far a payment is from a typical one."""
-        from sklearn.linear_model import LogisticRegression
-
         features = self._features(train.inputs)
-        arrays = {"typical": np.median(features, axis=0)}
-        if self.label is not None:
-            drawn = np.random.default_rng(self.seed).permutation(len(features))[:50_000]
-            learner = LogisticRegression(C=0.1, max_iter=300).fit(
-                features[drawn], train.records[self.label][drawn] > 0
-            )
-            arrays |= {"weights": learner.coef_[0], "bias": learner.intercept_}
-        return arrays
+        learned = {} if self.label is None else binary.fit_logistic(features, train.records[self.label], self.seed)
+        return {**learned, "typical": np.median(features, axis=0)}
 
     def baseline(self, state: Table, inputs: Table) -> Answers:
         features = self._features(inputs)
-        if self.label is None:
+        if self.label is None:  # how far a payment is from a typical one
             distance = np.abs(features - state["typical"]).mean(axis=1)
             return {"probability": distance / (1 + distance), "alarm": distance > np.quantile(distance, 0.99)}
-        probability = 1 / (1 + np.exp(-(features @ state["weights"] + state["bias"])))
-        by_amount, fixed, threshold = self._decision(self.valid_["probability"])
-        entry = next((column.entry for column in self.plan if column.name == self.amount), None)
-        amount = 0.0 if entry is None else inputs[entry]
+        probability = binary.answer_logistic(state, features)
+        by_amount, fixed, threshold = self._decision()
+        amount = 0.0 if self.amount is None else inputs[self._entry(self.amount)]
         return {"probability": probability, "alarm": probability * (by_amount * amount + fixed) >= threshold}
 
     def make_explanation(self, records: Table) -> Any:
