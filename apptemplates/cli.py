@@ -243,7 +243,7 @@ def run_demo(arguments: argparse.Namespace) -> None:
     asked = take(later, slice(5))
     shown = {name: asked[name] for name, field in app.query.items() if field.required}
     answers = {name: column.to_numpy() for name, column in app.predict(asked).items() if name != "problem"}
-    _print_frame(console, to_frame(dict(list(shown.items())[:4]) | answers))
+    _print_frame(console, to_frame(dict(list(shown.items())[:3]) | answers))
     console.print(f"Open [bold]{folder / 'report.html'}[/] in a browser. With your own data:")
     console.print(f"  apptemplates train {arguments.name} DATA --save FOLDER", highlight=False)
     console.print(f"  apptemplates train {arguments.name} --help", highlight=False)
