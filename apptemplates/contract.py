@@ -11,6 +11,7 @@ from apptemplates.data.schema import Schema
 from apptemplates.data.table import Table, concat
 
 Answers = dict[str, np.ndarray]
+WEIGHT = "sample weight"  # the column that carries `fit(sample_weight=)` through a split
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,10 @@ class Contract(abc.ABC):
     def remember(self, records: Table, state: Any) -> Any:
         """The state after these records were seen."""
         return state
+
+    def passes(self, rows: int) -> int:
+        """Passes over so many training rows."""
+        return self.epochs  # type: ignore[attr-defined,no-any-return]
 
     def extend_network(self, network: Any, records: Table) -> Any:
         """The network to go on from in `finetune`; another one where something grows."""

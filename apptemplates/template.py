@@ -1,25 +1,21 @@
 """The one base class: it runs the life of a template and knows no application."""
 
-import copy
 import dataclasses
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from apptemplates.contract import Answers, Contract, Part
-from apptemplates.data import kinds, preflight
-from apptemplates.data.fingerprint import describe, fingerprint, imagined, row_marks
+from apptemplates.contract import Answers, Contract
+from apptemplates.data import preflight
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Schema, empty_column
-from apptemplates.data.table import Table, rows, take, to_frame
+from apptemplates.data.table import Table, take, to_frame
 from apptemplates.policy import Policy, nearest
-
-WEIGHT = "sample weight"  # the column that carries `fit(sample_weight=)` through a split
 
 
 class NotFittedError(RuntimeError):
@@ -54,17 +50,16 @@ class Template(Contract):
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("seed", 0)):
-            value, kind = getattr(self, name), float if name == "learning_rate" else int
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, kind))
-                or value < least
-                or (name == "learning_rate" and not value)
-            ):
-                raise ValueError(
-                    f"{self.name}: {name} must be {'an integer' if kind is int else 'a number'} >= {least}. Received: {value!r}."
-                )
+        for name, kind, least in (
+            ("epochs", int, 1),
+            ("batch_size", int, 1),
+            ("learning_rate", float, 1e-12),
+            ("seed", int, 0),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | kind) or not value >= least:
+                wanted = {int: f"an integer >= {least}", float: "a number above 0"}[kind]
+                raise ValueError(f"{self.name}: {name} must be {wanted}. Received: {value!r}.")
         for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), list):
                 setattr(self, field.name, tuple(getattr(self, field.name)))
@@ -130,16 +125,6 @@ class Template(Contract):
     def _read(self, source: Any, labels: Any = None) -> Table:
         return read(source, labels, getattr(self, self.target, None) or "label")
 
-    def _records(self, table: Table) -> Table:
-        """The canonical columns of a table to learn from; refuses what learning would be meaningless with."""
-        records, _ = self.record.check(self.name, table)
-        if not rows(records):
-            raise DataError(f"{self.name}: the data have no rows; give at least some dozens.")
-        for finding in self._inspect(records):
-            if finding.severity == "error":
-                raise DataError(f"{self.name}: {finding.message} {finding.fix}")
-        return records
-
     def _inspect(self, records: Table) -> list[preflight.Finding]:
         role = getattr(self, self.target, None)
         return preflight.inspect(records, self.record, label=role, time=getattr(self, "time", None))
@@ -174,113 +159,24 @@ class Template(Contract):
         Raises:
             DataError: The data can not be learned from; one sentence says why. What was learned before stays.
         """
-        from apptemplates import training
+        from apptemplates import learning, training
 
         clock = training.Clock(minutes)
+        self._check_policy(getattr(self, "policy", None) or Policy())
         fresh = self.clone()  # learns apart, so that a failure leaves this one as it was
         fresh.before_ = fresh.state_ = self.before_
-        table = fresh._weighted(fresh._read(source, labels), sample_weight)
-        named = {*fresh.record, WEIGHT, *getattr(fresh, "ignore", ())}
-        fresh.columns_ = Schema.of(kinds.infer(table, skip=named, override=getattr(fresh, "kinds", None)))
-        fresh._learn(table, validation, clock, checkpoint, callbacks, verbose)
+        learning.learn(
+            fresh,
+            fresh._read(source, labels),
+            validation=validation,
+            sample_weight=sample_weight,
+            clock=clock,
+            checkpoint=checkpoint,
+            callbacks=tuple(callbacks),
+            verbose=verbose,
+        )
         self.__dict__.update(fresh.__dict__)
         return self
-
-    def _weighted(self, table: Table, weight: Any) -> Table:
-        if weight is None:
-            return table
-        if isinstance(weight, str):
-            if weight not in table:
-                raise DataError(
-                    f"{self.name}: sample_weight names column {weight!r}, which is not there{nearest(weight, table)}."
-                )
-            weight = table[weight]
-            table = {name: column for name, column in table.items() if column is not weight}
-        weight = np.asarray(weight, "float64").ravel()
-        if len(weight) != rows(table) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-            raise DataError(
-                f"{self.name}: sample_weight must hold one finite number >= 0 for each of {rows(table)} rows, not all 0."
-            )
-        return {**table, WEIGHT: weight}
-
-    def _learn(self, table: Table, validation: Any, clock: Any, checkpoint: Any, callbacks: Any, verbose: Any) -> None:
-        import keras
-
-        from apptemplates import training
-
-        self._check_policy(getattr(self, "policy", Policy()))
-        train, valid = self._parts(table, validation)
-        keras.utils.set_random_seed(self.seed)
-        self.preprocessor_ = self.build_preprocessor(train)
-        self.network_ = self.build_network(self.preprocessor_)
-        refit = getattr(self, "refit", False)
-        print_ = fingerprint(self.get_params(), train.records, valid.records) if checkpoint is not None else ""
-        mark = None if checkpoint is None else (Path(checkpoint) / "search.npz", print_)
-        common = {"rate": self.learning_rate, "clock": clock, "callbacks": tuple(callbacks), "verbose": verbose}
-        self.learned_ = {"data": describe(train.records, valid.records), "seed": self.seed}
-        self.learned_["training"] = training.run(
-            self.network_,
-            self.make_batches(train, training=True),
-            self.make_batches(valid, training=False),
-            objective=self.objective(),
-            epochs=self.epochs,
-            patience=self.patience,
-            share=0.5 if refit else 1.0,
-            checkpoint=mark,
-            title=self.name,
-            **common,
-        )
-        self.history_ = self.learned_["training"].pop("history")
-        self._decide(train, valid)
-        if refit and clock.deadline() - clock.passed() > 0.2 * clock.limit or clock.limit == float("inf") and refit:
-            # the decision stays as held-out rows judged it; the network behind it then learns from those rows too
-            keras.utils.set_random_seed(self.seed)
-            again = self.build_network(self.preprocessor_)
-            training.run(
-                again,
-                self.make_batches(Part.joined(train, valid), training=True),
-                None,
-                objective=self.objective(),
-                epochs=self.learned_["training"]["epochs"],
-                patience=None,
-                checkpoint=None if mark is None else (mark[0].with_name("refit.npz"), print_),
-                title=f"{self.name}, with the held-out rows",
-                **common,
-            )
-            self.network_.set_weights(again.get_weights())
-            self.learned_["training"]["refit"] = True
-        self.learned_["training"]["minutes"] = clock.passed() / 60
-        for file in () if mark is None else (mark[0], mark[0].with_name("refit.npz")):
-            file.unlink(missing_ok=True)
-
-    def _parts(self, table: Table, validation: Any) -> tuple[Part, Part]:
-        """The two sides of the split, each prepared with what was known before it."""
-        records = self._records(table)
-        if WEIGHT in table:
-            records[WEIGHT] = table[WEIGHT]
-        if validation is None:
-            first, second = self.split(records)
-        else:
-            first, second = records, self._records(self._read(validation))
-            if WEIGHT in first:
-                second[WEIGHT] = np.ones(rows(second))
-        state = self.open_state({}) if self.state_ is None else self.state_
-        train = Part(first, partial(self.prepare, state=state))
-        state = self.remember(first, state)
-        valid = Part(second, partial(self.prepare, state=state))
-        self.state_ = self.remember(second, state)
-        return train, valid
-
-    def _decide(self, train: Part, valid: Part) -> None:
-        from apptemplates.deploy import fast
-
-        self.model_ = self.build_decision(valid)
-        self.baseline_ = self.fit_baseline(train)
-        self.golden_ = imagined(train.inputs, self.seed)
-        self.call_, self.fast_ = fast.batch(self.model_), None
-        self.apply_policy()
-        self.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT})
-        self.report_ = None
 
     def finetune(
         self,
@@ -305,36 +201,21 @@ class Template(Contract):
             DataError: The records do not fit what was learned, or can not be learned from.
             NotFittedError: There is nothing to go on from.
         """
-        from apptemplates import training
+        from apptemplates import learning, training
 
         self._check_fitted()
         if self.network_ is None:
-            raise NotFittedError(
-                f"{self.name}: this folder was saved without its network, so finetune has nothing to go on from; fit anew."
-            )
-        clock = training.Clock(minutes)
-        fresh = copy.copy(self)
-        train, valid = fresh._parts(fresh._read(source, labels), validation)
-        train.teacher = self.network_
-        fresh.network_ = copied(fresh.extend_network(self.network_, train.records))
-        done = training.run(
-            fresh.network_,
-            fresh.make_batches(train, training=True),
-            fresh.make_batches(valid, training=False),
-            objective=fresh.objective(),
-            rate=learning_rate or self.learning_rate / 5,
+            raise NotFittedError(f"{self.name}: this folder was saved without its network; fit anew instead.")
+        fresh = learning.go_on(
+            self,
+            self._read(source, labels),
+            validation=validation,
+            clock=training.Clock(minutes),
             epochs=epochs or -(-self.epochs // 3),
-            patience=self.patience,
-            clock=clock,
-            callbacks=callbacks,
-            title=f"{self.name}, fine-tuning",
+            rate=learning_rate or self.learning_rate / 5,
+            callbacks=tuple(callbacks),
             verbose=verbose,
         )
-        fresh.history_ = done.pop("history")
-        fresh.learned_ = {**self.learned_, "finetuned": {**done, "data": describe(train.records, valid.records)}}
-        golden = self.golden_
-        fresh._decide(train, valid)
-        fresh.golden_, fresh.baseline_ = golden, self.baseline_
         self.__dict__.update(fresh.__dict__)
         return self
 
@@ -525,12 +406,3 @@ def single(value: Any) -> np.ndarray:
         column[0] = value
         return column
     return np.asarray(value)[None]
-
-
-def copied(network: Any) -> Any:
-    """A network with the same weights that can be trained without changing the first."""
-    import keras
-
-    fresh = keras.models.clone_model(network)
-    fresh.set_weights(network.get_weights())
-    return fresh

@@ -4,9 +4,10 @@ One set of formulas serves whole tables (everything sorted once, prefix sums, bi
 same formulas at its own few places), so that both give the same features. NumPy only.
 """
 
+import json
 from collections.abc import Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from apptemplates.data.splits import span
 
 UNKNOWN = -1  # the label of a payment nobody has judged yet
 DAY = 86_400_000_000  # microseconds, the resolution of every time here
-LAST = np.array([[3], [10]])  # of so many known payments the fraud rate is told too
+LAST = (3, 10)  # of so many known payments the fraud rate is told too
 FEW = 32  # payments that are added one by one; more are sorted in together
+LARGEST = 1e12  # larger amounts count as this, or one of them would blur the sums of all others
 BLOCK = 16_384  # payments described at a time, few enough to stay in the processor's cache
 
 
@@ -38,9 +40,9 @@ class Log(NamedTuple):
 
     @classmethod
     def of(cls, time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray) -> "Log":
-        n, fraud = len(time), label == 1
+        n, fraud, paid = len(time), label == 1, np.minimum(amount, LARGEST)
         sums, counts = np.zeros((6, n + 1)), np.zeros((2, n + 1), "int32")
-        for place, values in enumerate((amount, amount * amount, amount * fraud)):
+        for place, values in enumerate((paid, paid * paid, paid * fraud)):
             # sums of large numbers lose the cents: multiples of a unit so large that they add up exactly, and the rest
             unit = 2.0 ** (np.frexp(np.abs(values).sum())[1] - 52)
             coarse = np.rint(values / unit) * unit
@@ -79,8 +81,8 @@ class History:
         self.delay = microseconds(delay)
         self.horizon = int(self.spans.max(initial=0)) + self.delay  # nothing older is ever looked at
         back = np.concatenate([[0], self.spans])
-        # (2 + 2 windows, 1) how far back: to the payment itself, each window's start; the same before the delay
-        self._looks = np.concatenate([back, back + self.delay])[:, None]
+        # (2 + 2 windows,) how far back: to the payment itself, each window's start; the same before the delay
+        self._looks = np.concatenate([back, back + self.delay])
         self._width = len(self._facts())
         self.codes: list[dict[str, int]] = [{} for _ in self.entities]
         self._time, self._amount = np.zeros(0, "int64"), np.zeros(0)
@@ -154,15 +156,15 @@ class History:
         return self
 
     def _add_one(self, time: int, amount: float, label: int, codes: np.ndarray) -> None:
-        logs = []
+        own = []
         for i, code in enumerate(codes):
             log, a, b = self._log(i, int(code))
-            logs.append((log.time[a:b], log.amount[a:b], log.label[a:b], log.row[a:b]))
-        shared = None
-        for times, amounts, labels, rows in logs if label != UNKNOWN else ():
-            at = slice(*np.searchsorted(times, [time, time + 1]))
-            same = (amounts[at] == amount) & (labels[at] == UNKNOWN)
-            found = set(rows[at][same].tolist())
+            own.append((log.time[a:b], log.amount[a:b], log.label[a:b], log.row[a:b]))
+        shared: set[int] | None = None
+        for times, amounts, labels, rows in own if label != UNKNOWN else ():
+            same = slice(*np.searchsorted(times, [time, time + 1]))
+            waiting = (amounts[same] == amount) & (labels[same] == UNKNOWN)
+            found = set(rows[same][waiting].tolist())
             shared = found if shared is None else shared & found
         row = min(shared) if shared else len(self)
         if not shared:
@@ -171,15 +173,14 @@ class History:
             self._label[row] = label
         else:
             self._late[row - len(self._time)][2] = label
-        for i, (code, log) in enumerate(zip(codes, logs, strict=True)):
-            times, amounts, labels, rows = log
+        for i, (times, amounts, labels, rows) in enumerate(own):
             if shared:
                 fresh = Log.of(times, amounts, np.where(rows == row, np.int8(label), labels), rows)
             else:
                 at = int(np.searchsorted(times, time, side="right"))
-                parts = zip(log, (time, amount, label, row), strict=True)
+                parts = zip((times, amounts, labels, rows), (time, amount, label, row), strict=True)
                 fresh = Log.of(*(np.insert(column, at, value) for column, value in parts))
-            self._own[i][int(code)] = fresh
+            self._own[i][int(codes[i])] = fresh
 
     def _log(self, i: int, code: int | None) -> tuple[Log, int, int]:
         """A log, and from where to where the payments of one entity stand in it."""
@@ -208,7 +209,7 @@ class History:
                 f"days since the {fact}" for fact in ("last known fraud", "first known fraud", "last frauds began")
             ]
             facts += ["known frauds in a row", "known good ones in a row"]
-            facts += [f"fraud rate of the last {k} known" for k in LAST[:, 0]] + ["amount over the mean of good ones"]
+            facts += [f"fraud rate of the last {k} known" for k in LAST] + ["amount over the mean of good ones"]
         return facts
 
     def features(
@@ -226,12 +227,12 @@ class History:
             return np.zeros((len(time), 0))
         if len(time) != 1:
             return self._many(time, amount, label, keys)
-        places, facts = time - self._looks, self._width
+        moments, facts = time[0] - self._looks, self._width
         found = np.empty((1, len(self.entities) * facts))
         for i, known in enumerate(self.codes):
             log, a, b = self._log(i, known.get(keys[i][0]))
-            at = log.time[a:b].searchsorted(places, side="right") + a
-            found[:, i * facts : (i + 1) * facts] = self._describe(log, at, time, amount).T
+            places = log.time[a:b].searchsorted(moments, side="right") + a
+            found[0, i * facts : (i + 1) * facts] = self._describe(log, places, int(time[0]), float(amount[0]))
         return found
 
     def _many(self, time: np.ndarray, amount: np.ndarray, label: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -241,12 +242,16 @@ class History:
         amounts, labels = np.concatenate([old_amount, amount]), np.concatenate([old_label, label])
         moments, rank = np.unique(times, return_inverse=True)
         width, facts = len(moments) + 1, self._width
-        looks = [np.searchsorted(moments, time - look, side="right") for look in self._looks[1:, 0]]
+        looks = [np.searchsorted(moments, time - look, side="right") for look in self._looks[1:]]
         found = np.empty((len(time), len(self.entities) * facts))
         for i, code in enumerate(codes):
-            keyed = code * width + rank
-            order = np.argsort(keyed, kind="stable")  # of equal times the earlier row comes first
-            log, keyed = Log.of(times[order], amounts[order], labels[order], order), keyed[order]
+            asked = np.zeros(code.max(initial=-1) + 1, bool)
+            asked[code[old:]] = True
+            rows = np.flatnonzero(asked[code])  # the past of the others does not matter
+            keyed = code[rows] * width + rank[rows]
+            sorting = np.argsort(keyed, kind="stable")  # of equal times the earlier row comes first
+            keyed, order = keyed[sorting], rows[sorting]
+            log = Log.of(times[order], amounts[order], labels[order], order)
             here = np.flatnonzero(order >= old)
             for first in range(0, len(here), BLOCK):  # in the order of the log, where neighbours need the same places
                 own = here[first : first + BLOCK]
@@ -257,17 +262,17 @@ class History:
                 found[mine, i * facts : (i + 1) * facts] = described.T
         return found
 
-    def _describe(self, log: Log, places: np.ndarray, time: np.ndarray, amount: np.ndarray) -> np.ndarray:
-        """The facts (f, n) of payments.
+    def _describe(self, log: Log, places: np.ndarray, time: Any, amount: Any) -> np.ndarray:
+        """The facts (f, n) of payments, or (f,) of one.
 
         Args:
             log: Where their entities' payments stand.
-            places: (2 + 2 windows, n) how many of the log stand before each moment of `_looks`.
-            time, amount: (n,) of the payments.
+            places: (2 + 2 windows, n) or (2 + 2 windows,) how many of the log stand before each moment of `_looks`.
+            time, amount: (n,), or numbers, of the payments.
         """
         w, longest = len(self.spans), self.spans[-1]
         here, opened, judged, oldest = places[0], places[1 : 1 + w], places[1 + w], places[-1]
-        facts = np.empty((self._width, len(time)))
+        facts, amount = np.empty((self._width, *places.shape[1:])), np.minimum(amount, LARGEST)
         before = log.sums[:, places[: 1 + w]]  # (6, 1 + w, n)
         within = before[:, 0, None] - before[:, 1:]
         total, squares = within[0] + within[3], within[1] + within[4]  # (w, n) in each window, the payment left out
@@ -293,15 +298,16 @@ class History:
         at += 2 * w
         last = log.last[:, judged]  # good one, fraud
         began = log.next_fraud[np.maximum(log.last[0].take(last[1], mode="clip") + 1, oldest)]
-        moments, there = np.empty((3, len(time)), "int64"), np.empty((3, len(time)), bool)
+        moments, there = np.empty((3, *here.shape), "int64"), np.empty((3, *here.shape), bool)
         moments[0], moments[1], moments[2] = last[1], log.next_fraud[oldest], began
         there[0] = there[2] = last[1] >= oldest
         there[1] = moments[1] < judged
         facts[at : at + 3] = np.where(there, time - log.time.take(moments, mode="clip"), longest + self.delay)
         facts[at : at + 3] /= DAY
         facts[at + 3 : at + 5] = counted[0, 0] - log.counts[0, np.maximum(last + 1, oldest)]
-        few = counted[:, 0, None] - log.counts[:, np.maximum(judged - LAST, oldest)]  # (2, k, n)
-        facts[at + 5 : at + 5 + len(LAST)] = few[1] / np.maximum(few[0], 1)
+        for place, k in enumerate(LAST, at + 5):
+            few = counted[:, 0] - log.counts[:, np.maximum(judged - k, oldest)]  # (2, n)
+            facts[place] = few[1] / np.maximum(few[0], 1)
         bad_from = np.minimum(opened[-1], judged)
         bad = log.sums[2::3, judged] - log.sums[2::3, bad_from]
         good_ones = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
@@ -317,9 +323,11 @@ class History:
         keep = time > (time.max() if len(time) else 0) - self.horizon
         arrays = {"time": time[keep], "amount": amount[keep], "label": label[keep]}
         for i, known in enumerate(self.codes):
-            names = np.array(list(known) or [""], dtype=str)
             used, code = np.unique(entity[i][keep], return_inverse=True)
-            arrays |= {f"code {i}": code.astype("int32"), f"names {i}": names[used] if len(used) else names[:0]}
+            names = list(known)
+            # as one text: in an array of strings every name would take the room of the longest
+            text = json.dumps([names[place] for place in used]).encode()
+            arrays |= {f"code {i}": code.astype("int32"), f"names {i}": np.frombuffer(text, "uint8")}
         return arrays
 
     def read_arrays(self, arrays: dict[str, np.ndarray]) -> "History":
@@ -327,7 +335,8 @@ class History:
         if not len(arrays):
             return self
         self._time, self._amount, self._label = arrays["time"], arrays["amount"], arrays["label"].copy()
-        self.codes = [{str(name): c for c, name in enumerate(arrays[f"names {i}"])} for i in range(len(self.entities))]
+        texts = [arrays[f"names {i}"].tobytes() for i in range(len(self.entities))]
+        self.codes = [{name: code for code, name in enumerate(json.loads(text))} for text in texts]
         codes = [arrays[f"code {i}"].astype("int64") for i in range(len(self.entities))]
         self._entity = np.array(codes).reshape(len(self.entities), -1)
         self._sort()
@@ -335,7 +344,7 @@ class History:
 
 
 def late_labels(known: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which new payments (time, amount, label, codes) are not there yet, and the labels of those there, late ones too."""
+    """Which new payments (time, amount, label, codes) are not there yet, and the labels of the others."""
     old_time, old_amount, old_label, old_codes = known
     time, amount, label, codes = new
     judged, fresh = old_label.copy(), np.ones(len(time), bool)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from apptemplates.contract import Answers, Card, Part
+from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import batches, splits, synthetic
 from apptemplates.data.readers import read
 from apptemplates.data.schema import Field, Schema
@@ -22,7 +22,7 @@ from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
 from apptemplates.layers.ensemble import MeanLogit, MemberHeads, Members
 from apptemplates.policy import Policy
-from apptemplates.template import WEIGHT, Template
+from apptemplates.template import Template
 
 BINS = 16  # intervals of each number
 MEMBERS = 8
