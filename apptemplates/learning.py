@@ -11,11 +11,11 @@ import numpy as np
 
 from apptemplates import training
 from apptemplates.contract import WEIGHT, Part
-from apptemplates.data import kinds
 from apptemplates.data.fingerprint import describe, fingerprint, imagined, row_marks
-from apptemplates.data.schema import DataError, Schema
+from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
+from apptemplates.evaluation import assess
 from apptemplates.policy import nearest
 
 
@@ -32,14 +32,14 @@ def learn(
 ) -> None:
     """Fits an unfitted template; see `Template.fit`."""
     table = weighted(app.name, table, sample_weight)
-    app.columns_ = own_columns(app, table)
+    app.columns_ = app._own_columns(table)
     train, valid = split_parts(app, table, validation)
     keras.utils.set_random_seed(app.seed)
     app.preprocessor_ = app.build_preprocessor(train)
     app.network_ = app.build_network(app.preprocessor_)
     files = [Path(checkpoint) / name for name in ("search.npz", "refit.npz")] if checkpoint else []
     print_ = fingerprint(app.get_params(), train.records, valid.records) if files else ""
-    marks = [(file, print_) for file in files] or [None, None]
+    marks: list[Any] = [(file, print_) for file in files] or [None, None]
     common = {"rate": app.learning_rate, "clock": clock, "callbacks": callbacks, "verbose": verbose}
     refit = getattr(app, "refit", False)
     done = training.run(
@@ -117,12 +117,6 @@ def go_on(
     return fresh
 
 
-def own_columns(app: Any, table: Table) -> Schema:
-    """The columns of the table that no role names, with the kinds they seem to be of."""
-    named = {*app.record, WEIGHT, *getattr(app, "ignore", ())}
-    return Schema.of(kinds.infer(table, skip=named, override=getattr(app, "kinds", None)))
-
-
 def weighted(owner: str, table: Table, weight: Any) -> Table:
     """The table with the weight of each row as a column, from numbers or the name of a column."""
     if weight is None:
@@ -182,7 +176,8 @@ def decide(app: Any, train: Part, valid: Part) -> None:
     app.call_, app.fast_ = fast.batch(app.model_), None
     app.apply_policy()
     app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT})
-    app.report_ = None
+    app.report_ = assess.judge(app, valid.records, valid.inputs, {})
+    app.report_.title += ", on the rows held out while learning"
 
 
 def copied(network: keras.Model) -> keras.Model:

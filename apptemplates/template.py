@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from apptemplates.contract import Answers, Contract
-from apptemplates.data import preflight
+from apptemplates.contract import WEIGHT, Answers, Contract
+from apptemplates.data import kinds, preflight
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Schema, empty_column
 from apptemplates.data.table import Table, take, to_frame
@@ -63,15 +63,15 @@ class Template(Contract):
         for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), list):
                 setattr(self, field.name, tuple(getattr(self, field.name)))
-        policy = getattr(self, "policy", None)
-        if isinstance(policy, Mapping):
-            self.policy = Policy(**policy)
+        if isinstance(getattr(self, "policy", None), Mapping):
+            self.policy: Any = Policy(**self.policy)
         self.columns_ = Schema()
         self.state_: Any = None
         self.before_: Any = None  # what was observed before the first `fit`, which every `fit` starts from
         self.seen_: np.ndarray | None = None  # marks of the records learned from
         self.valid_: Table = {}  # what the policy is decided by
         self.report_: Any = None
+        self.fast_: Any = None
         self._lock = threading.Lock()
 
     @property
@@ -124,6 +124,11 @@ class Template(Contract):
 
     def _read(self, source: Any, labels: Any = None) -> Table:
         return read(source, labels, getattr(self, self.target, None) or "label")
+
+    def _own_columns(self, table: Table) -> Schema:
+        """The columns that no role names, with the kinds they seem to be of."""
+        named = {*self.record, *getattr(self, "ignore", ()), WEIGHT}
+        return Schema.of(kinds.infer(table, skip=named, override=getattr(self, "kinds", None)))
 
     def _inspect(self, records: Table) -> list[preflight.Finding]:
         role = getattr(self, self.target, None)
@@ -228,8 +233,8 @@ class Template(Contract):
             source: Whatever `apptemplates.read` takes; the columns of `query`, others are ignored.
 
         Returns:
-            A `pandas.DataFrame`, one row a query in the order given; a query that can not be answered has empty values and
-            the reason in the column `problem`.
+            A `pandas.DataFrame`, one row a query in the order given; a query that can not be answered has empty values
+            and the reason in the column `problem`.
 
         Raises:
             DataError: A column is missing, or there are no rows.
@@ -295,7 +300,7 @@ class Template(Contract):
             by: Columns, or pairs of columns, by whose groups the numbers are given too.
 
         Returns:
-            A `Report`: metrics with 95 % intervals, the baseline, groups, calibration, cost, latency, figures, a verdict.
+            A `Report`: metrics with 95 % intervals, baseline, groups, calibration, cost, latency, figures, a verdict.
         """
         from apptemplates.evaluation import assess
 

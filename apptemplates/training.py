@@ -52,7 +52,8 @@ class BestWeights(keras.callbacks.Callback):
 
     def __init__(self, patience: int | None) -> None:
         super().__init__()
-        self.patience, self.best, self.epoch, self.weights = patience, math.inf, -1, None
+        self.patience, self.best, self.epoch = patience, math.inf, -1
+        self.weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {}).get("val_loss", (logs or {})["loss"])
@@ -196,7 +197,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}  validation {logs.get('val_loss', math.nan):.4g}"
+        held_out = f"  held out {logs['val_loss']:.4g}" if "val_loss" in logs else ""
+        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}{held_out}"
         self.shown.update(self.task, completed=epoch + 1.0, say=say)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

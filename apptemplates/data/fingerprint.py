@@ -56,5 +56,5 @@ def row_marks(records: Table, most: int = 100_000) -> np.ndarray:
 
 
 def seen_before(records: Table, marks: np.ndarray | None) -> int | None:
-    """How many of the records were learned from (at least, where only a sample was marked); None where it is not known."""
+    """How many of the records were learned from (at least, where only a sample was marked); None where not known."""
     return None if marks is None else int(np.isin(row_marks(records, rows(records)), marks).sum())

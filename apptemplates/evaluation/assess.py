@@ -12,14 +12,13 @@ from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.verdict import SEEN, verdict
 
 
-def assess(app: Any, table: Table, by: tuple[Any, ...], *, repeats: int = 200) -> Report:
+def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     """How good a fitted template's answers to records are.
 
     Args:
         app: The template.
         table: Records as read.
         by: Columns, or tuples of columns, whose groups are compared.
-        repeats: Bootstrap draws.
 
     Raises:
         DataError: No record can be judged, or a column of `by` is not there.
@@ -27,15 +26,39 @@ def assess(app: Any, table: Table, by: tuple[Any, ...], *, repeats: int = 200) -
     records, problems = app.record.check(app.name, table, rows="mark")
     good = problems == ""
     if not good.any():
-        raise DataError(f"{app.name}: no record can be judged; {problems[0] if len(problems) else 'there are none'}.")
+        raise DataError(f"{app.name}: no record can be judged; {problems[0] if len(problems) else 'there are none'}")
     groups = {name: grouped(app.name, table, columns)[good] for name, columns in ((named(b), b) for b in by)}
     records = take(records, good)
-    queries, truth = app.make_trials(records)
-    inputs = app.prepare(queries, app.state_)
+    queries, _ = app.make_trials(records)
+    report = judge(app, records, app.prepare(queries, app.state_), groups)
+    one, many = app._query, take(queries, slice(20_000))
+    some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
+    report.latency = cost.latency(app.predict_one, some, repeats=300)
+    report.latency["items_per_second"] = cost.throughput(lambda: app._answers(many), rows(many), repeats=1)
+    report.data |= {"left out": int((~good).sum()), SEEN: seen_before(records, app.seen_)}
+    if (~good).any():
+        report.data["first left out"] = problems[~good][0]
+    report.verdict = verdict(report, next(iter(report.metrics)))
+    return report
+
+
+def judge(app: Any, records: Table, inputs: Table, groups: dict[str, np.ndarray], repeats: int = 200) -> Report:
+    """The Report of answers to prepared records.
+
+    Args:
+        app: A template whose decision is built.
+        records: Canonical records.
+        inputs: What `prepare` made of them.
+        groups: Name -> the group (n,) of each record.
+        repeats: Bootstrap draws.
+    """
+    _, truth = app.make_trials(records)
     answers = app.respond(inputs, app.call_, app.state_)
     simple = app.baseline(app.baseline_, inputs)
     clusters = app.clusters(records)
-    report = Report(title=app.card.title, metrics=intervals.bootstrap(app.score, truth, answers, clusters, repeats))
+    measured = intervals.bootstrap(app.score, truth, answers, clusters, repeats)
+    headline = app.headline if app.headline in measured else next(iter(measured))
+    report = Report(title=app.card.title, metrics={headline: measured[headline], **measured})
     report.baseline = {
         "name": app.baseline_name,
         "metrics": intervals.bootstrap(app.score, truth, simple, clusters, repeats),
@@ -47,23 +70,11 @@ def assess(app: Any, table: Table, by: tuple[Any, ...], *, repeats: int = 200) -
     report.calibration = {name: report.metrics[name] for name in ("ECE", "Brier score") if name in report.metrics}
     if "temperature" in app.learned_:
         report.calibration["temperature"] = app.learned_["temperature"]
-    some = [
-        {name: value for name, value in zip(queries, row, strict=True)}
-        for row in zip(*take(queries, slice(64)).values(), strict=True)
-    ]
-    report.latency = cost.latency(app.predict_one, some, repeats=300)
-    many = take(queries, slice(20_000))
-    report.latency["items_per_second"] = cost.throughput(lambda: app._answers(many), rows(many), repeats=1)
     report.size = cost.size(app.model_)
-    report.data = {"records": int(good.sum()), SEEN: seen_before(records, app.seen_), "left out": int((~good).sum())}
-    if (~good).any():
-        report.data["first left out"] = problems[~good][0]
-    report.data |= {
-        f"learned from: {name}": value for name, value in app.learned_["data"].items() if name != "fingerprint"
-    }
+    report.data = {"records": rows(records)}
+    report.data |= {f"learned from: {name}": n for name, n in app.learned_["data"].items() if name != "fingerprint"}
     report.findings = [finding for finding in app._inspect(records) if finding.severity != "note"]
     report.figures = app.figures(truth, answers)
-    headline = app.headline if app.headline in report.metrics else next(iter(report.metrics))
     report.figures += [figures.group_bars(group, headline, name) for name, group in report.groups.items()]
     if app.history_:
         report.figures.append(figures.learning_curves(app.history_))
@@ -91,13 +102,9 @@ def grouped(owner: str, table: Table, columns: Any) -> np.ndarray:
 
 def preflight(app: Any, source: Any, labels: Any) -> Report:
     """What is wrong or odd with data before anything is learned from them."""
-    from apptemplates.data import kinds
-    from apptemplates.data.schema import Schema
-
     fresh = app.clone()
     table = fresh._read(source, labels)
-    named_ = {*fresh.record, *getattr(fresh, "ignore", ())}
-    fresh.columns_ = Schema.of(kinds.infer(table, skip=named_, override=getattr(fresh, "kinds", None)))
+    fresh.columns_ = fresh._own_columns(table)
     records, problems = fresh.record.check(fresh.name, table, rows="mark")
     findings = fresh._inspect(take(records, problems == "")) if (problems == "").any() else []
     bad = problems[problems != ""]

@@ -61,8 +61,9 @@ def explain(
             rows = rows.copy()
             rows[:, own] = rows[order.permutation(len(rows))][:, own]
         after = values(rows)
-        assert truth is not None or not judged
-        return metrics.average_precision(truth[some], after) if judged else -float(np.abs(after - before).mean())
+        if judged and truth is not None:
+            return metrics.average_precision(truth[some], after)
+        return -float(np.abs(after - before).mean())
 
     importance = parts.permutation_importance(score_of, list(columns), repeats=3, seed=seed)
     trust = parts.faithfulness(answer, features[some[:CHECKED]], attributions[some[:CHECKED]], typical, seed=seed)
@@ -87,14 +88,19 @@ def explain(
         single = np.array([column[0] for column in columns.values()])
         pictures.insert(0, figures.contribution_bars(names, single))
     top = ", ".join(importance["column"].head(3))
-    told = "says more than chance" if trust["better"] else "says no more than chance, do not rely on it,"
+    trusted = (
+        "The explanation says more than chance about what moves an answer: taking away what it names first undoes the "
+        "answer sooner than a random order does."
+        if trust["better"]
+        else "Do not rely on the explanation of single answers: taking away what it names first undoes the answer no "
+        "sooner than a random order does."
+    )
     return Report(
         title=f"{title}: what decided",
         kind="explanation",
         verdict=[
             f"What matters most to the answers is {top}.",
-            f"The order in which the explanation names features {told} about what moves an answer: taking them away in that "
-            f"order leaves {trust['deletion']:.0%} of it on average, in a random order {trust['random']:.0%}.",
+            trusted,
             f"The parts add up to the answer within {np.max(error):.2%} at worst.",
         ],
         table=table,

@@ -28,7 +28,7 @@ def payments(
     time = table[roles.time].astype("int64") if roles.time else np.zeros(n, "int64")
     amount = table[roles.amount].astype("float64") if roles.amount else np.zeros(n)
     label = np.full(n, UNKNOWN, "int8")
-    if roles.label in table:
+    if roles.label is not None and roles.label in table:
         known = ~np.isnan(table[roles.label])
         label[known] = table[roles.label][known]
     return time, amount, label, [table[name] for name in roles.entities]

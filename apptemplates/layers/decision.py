@@ -36,10 +36,10 @@ class Chance(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Alarm(keras.layers.Layer):
-    """True where probability x (by_value x value + fixed) reaches the threshold; the three numbers can be set at any time.
+    """True where probability x (by_value x value + fixed) reaches the threshold; the three can be set at any time.
 
-    With a fixed cost of a miss this is a threshold on the probability; with the value of each row as what a miss costs, it
-    weighs the expected loss.
+    With a fixed cost of a miss this is a threshold on the probability; with the value of each row as what a miss
+    costs, it weighs the expected loss.
     """
 
     def build(self, shape: Any = None) -> None:
@@ -71,6 +71,7 @@ class Unusualness(keras.layers.Layer):
         self.low = self.add_weight(name="low", shape=(self.steps,), initializer="zeros", trainable=False)
         self.slope = self.add_weight(name="slope", shape=(self.steps,), initializer="zeros", trainable=False)
         self.share = self.add_weight(name="share", shape=(self.steps,), initializer="zeros", trainable=False)
+        self.built = True
 
     def adapt(self, scores: np.ndarray) -> "Unusualness":
         """Takes the scale from held-out scores (n,)."""
@@ -84,9 +85,7 @@ class Unusualness(keras.layers.Layer):
         low, slope, share = np.full(self.steps, edges[-1]), np.zeros(self.steps), np.zeros(self.steps)
         n = len(edges) - 1
         low[:n], slope[:n], share[:n] = edges[:-1], 1 / np.diff(edges), np.diff(levels[first])
-        if not self.built:
-            self.build()
-            self.built = True
+        self.build()
         self.set_weights([low, slope, share])
         return self
 

@@ -32,12 +32,10 @@ class NumberScale(keras.layers.Layer):
         self.columns, self.bins, self.gaps = columns, bins, tuple(gaps)
 
     def build(self, shape: Any = None) -> None:
-        for name in ("low", "slope"):
-            size = (self.columns, self.bins)
+        for name in ("low", "slope", "median", "mean", "sharpness"):
+            size = (self.columns, self.bins) if name in ("low", "slope") else (self.columns,)
             setattr(self, name, self.add_weight(name=name, shape=size, initializer="zeros", trainable=False))
-        for name in ("median", "mean", "sharpness"):
-            size = (self.columns,)
-            setattr(self, name, self.add_weight(name=name, shape=size, initializer="zeros", trainable=False))
+        self.built = True
 
     def adapt(self, values: np.ndarray, important: np.ndarray | None = None) -> "NumberScale":
         """Takes both scales from training rows.
@@ -61,9 +59,7 @@ class NumberScale(keras.layers.Layer):
             spread = whole[seen].std()
             # a column that hardly varies would turn its rounding errors into features
             sharpness[column] = 1 / spread if spread > 1e-6 * (abs(mean[column]) + 1e-6) else 0.0
-        if not self.built:
-            self.build()
-            self.built = True
+        self.build()
         self.set_weights([low, slope, median, mean, sharpness])
         return self
 

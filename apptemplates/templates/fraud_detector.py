@@ -32,9 +32,9 @@ MEMBERS = 8
 class FraudDetector(Template):
     """Tells how likely a payment is a fraud, and whether it is worth a look at your costs.
 
-    What happened before with the same card, terminal, shop (`entities`) is counted over `windows`, and so are the frauds
-    among it that were known by then; every other column of the table is used too. Without labels it learns what payments
-    usually look like and alarms at the most unusual ones.
+    What happened before with the same card, terminal or shop (`entities`) is counted over `windows`, and so are the
+    frauds among it that were known by then; every other column of the table is used too. Without labels it learns what
+    payments usually look like and alarms at the most unusual ones.
 
     Args:
         label: Column that says whether the payment was a fraud (0/1, yes/no); None where nobody knows.
@@ -46,7 +46,8 @@ class FraudDetector(Template):
         kinds: Kinds of columns that were guessed wrong, such as `{"zip": "category"}`.
         label_delay: How long it takes until a fraud is known, such as "7D"; a label serves only later payments.
         windows: How far back the past is counted.
-        policy: `cost_of_miss` (a number, or the amount's column) and `cost_of_alarm`; or `reviews_per_day`; or `alarm_rate`.
+        policy: `cost_of_miss` (a number, or the amount's column) and `cost_of_alarm`; or `reviews_per_day`; or
+            `alarm_rate`. By default a miss costs 100 and an alarm 5; without labels one payment in a hundred alarms.
         refit: Learn anew from all rows once the held-out ones have told how long to learn.
 
     Example:
@@ -55,8 +56,8 @@ class FraudDetector(Template):
         >>> list(answers)
         ['probability', 'alarm', 'problem']
 
-    Reference: Le Borgne et al., 2022, Reproducible Machine Learning for Credit Card Fraud Detection; Gorishniy et al., 2025,
-    TabM, arXiv:2410.24210.
+    Reference: Le Borgne et al., 2022, Reproducible Machine Learning for Credit Card Fraud Detection; Gorishniy et al.,
+    2025, TabM, arXiv:2410.24210.
     """
 
     label: str | None = "label"
@@ -79,7 +80,7 @@ class FraudDetector(Template):
         answers="How likely is this payment a fraud, and is it worth a look at your costs?",
         not_for="Refusing a payment or closing an account without a person's look; people's creditworthiness.",
         reference="Le Borgne et al., 2022, Fraud Detection Handbook; Gorishniy et al., 2025, arXiv:2410.24210",
-        data="A table of payments with their time, amount, card and terminal, and which of them turned out to be frauds.",
+        data="A table of payments with time, amount, card and terminal, and which of them turned out to be frauds.",
     )
     headline = "average precision"
     baseline_name = "logistic regression on the same features"
@@ -103,15 +104,15 @@ class FraudDetector(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        roles = {"label": "fraud", "entities": ("card", "terminal"), "sensitive": ("region",)}
-        return cls(**roles, epochs=6, batch_size=128), synthetic.payments()
+        app = cls(label="fraud", entities=("card", "terminal"), sensitive=("region",), batch_size=128)
+        return app, synthetic.payments()
 
     # ---- what goes in and comes out ----------------------------------------
 
     @property
     def record(self) -> Schema:
         optional = "; say {}=None where there is no such column"
-        fields = {
+        fields: dict[str | None, Field] = {
             self.label: Field("whether it was a fraud" + optional.format("label"), "flag"),
             self.time: Field("time of the payment" + optional.format("time"), "time"),
             self.amount: Field("amount paid" + optional.format("amount"), low=0),
