@@ -161,5 +161,8 @@ class Contract(abc.ABC):
         """Columns that a policy may name as the cost of a miss."""
         return ()
 
+    def refuse_policy(self, policy: Any) -> None:  # noqa: B027 (most templates take every policy they name)
+        """Raises ValueError where a policy does not go with the choices, such as reviews a day without times."""
+
     def apply_policy(self) -> None:  # noqa: B027 (many templates decide nothing)
         """Sets the numbers in the graph that `policy` decides."""

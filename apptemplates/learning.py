@@ -164,7 +164,8 @@ def checked(app: Any, table: Table) -> Table:
         raise DataError(f"{app.name}: the data have no rows; give at least some dozens.")
     for finding in app._inspect(records):
         if finding.severity == "error":
-            raise DataError(f"{app.name}: {finding.message.rstrip('.')}; {finding.fix[:1].lower()}{finding.fix[1:]}")
+            what, fix = (text[:1].lower() + text[1:] for text in (finding.message.rstrip("."), finding.fix))
+            raise DataError(f"{app.name}: {what}; {fix}")
     return records | ({WEIGHT: table[WEIGHT]} if WEIGHT in table else {})
 
 

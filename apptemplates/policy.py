@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,15 @@ class Policy:
     min_specificity: float | None = None
     max_error: float | None = None
     refer_rate: float | None = None
+
+    def __new__(cls, **arguments: Any) -> Self:
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in arguments:
+            if name not in known:
+                raise TypeError(
+                    f"Policy: there is no argument {name!r}{nearest(name, known)}; it takes {', '.join(known)}."
+                )
+        return super().__new__(cls)
 
     def given(self) -> dict[str, Any]:
         """The arguments that are set, by name."""

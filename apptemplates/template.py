@@ -1,7 +1,9 @@
 """The one base class: it runs the life of a template and knows no application."""
 
 import dataclasses
+import inspect
 import threading
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +12,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from apptemplates.arguments import settle
 from apptemplates.contract import WEIGHT, Answers, Contract
 from apptemplates.data import kinds, preflight
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Schema, empty_column
 from apptemplates.data.table import Table, take, to_frame
 from apptemplates.policy import Policy, nearest
+
+FREE = ("epochs", "batch_size", "learning_rate", "seed", "policy")  # choices that a fitted template can change
 
 
 class NotFittedError(RuntimeError):
@@ -40,7 +45,13 @@ class Template(Contract):
 
     # ---- choices -----------------------------------------------------------
 
-    def __new__(cls, *_: Any, **arguments: Any) -> Self:
+    def __new__(cls, *given: Any, **arguments: Any) -> Self:
+        if given:
+            name = next(iter(inspect.get_annotations(cls)), "epochs")
+            raise TypeError(
+                f"{cls.__name__}: choices are given by name, such as {name}=, and data go to fit. "
+                f"Received: a {type(given[0]).__name__} without a name."
+            )
         known = [field.name for field in dataclasses.fields(cls) if field.init]
         for name in arguments:
             if name not in known:
@@ -50,27 +61,19 @@ class Template(Contract):
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name, kind, least in (
-            ("epochs", int, 1),
-            ("batch_size", int, 1),
-            ("learning_rate", float, 1e-12),
-            ("seed", int, 0),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | kind) or not value >= least:
-                wanted = {int: f"an integer >= {least}", float: "a number above 0"}[kind]
-                raise ValueError(f"{self.name}: {name} must be {wanted}. Received: {value!r}.")
+        hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            if isinstance(getattr(self, field.name), list):
-                setattr(self, field.name, tuple(getattr(self, field.name)))
-        if isinstance(getattr(self, "policy", None), Mapping):
-            self.policy: Any = Policy(**self.policy)
+            setattr(self, field.name, settle(self.name, field.name, hints[field.name], getattr(self, field.name)))
+        policy = getattr(self, "policy", None)
+        if policy is not None:
+            self._check_policy(policy)
         self.columns_ = Schema()
         self.state_: Any = None
         self.before_: Any = None  # what was observed before the first `fit`, which every `fit` starts from
         self.seen_: np.ndarray | None = None  # marks of the records learned from
         self.valid_: Table = {}  # what the policy is decided by
         self.report_: Any = None
+        self.history_: dict[str, list[float]] = {}
         self.fast_: Any = None
         self._lock = threading.Lock()
 
@@ -89,10 +92,22 @@ class Template(Contract):
         return found
 
     def set_params(self, **changes: Any) -> Self:
-        """Changes choices; what was learned stays until the next `fit`."""
+        """Changes choices; of a fitted template only those that what it learned does not depend on.
+
+        Raises:
+            ValueError: A fitted template learned with this choice; `clone(...)` gives an unfitted one with another.
+        """
         fresh = self.clone(**changes)
+        for name in changes if self.is_fitted else ():
+            if name not in FREE and getattr(fresh, name) != getattr(self, name):
+                raise ValueError(
+                    f"{self.name}: {name} can not be changed any more, since what it learned depends on it; "
+                    f"use clone({name}=...) and fit that."
+                )
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(fresh, field.name))
+        if "policy" in changes:
+            self._apply_policy()
         return self
 
     def clone(self, **changes: Any) -> Self:
@@ -103,14 +118,18 @@ class Template(Contract):
         """Decides anew, without learning anew: the arguments are those of `Policy`; what is not named falls away."""
         policy = Policy(**arguments)
         self._check_policy(policy)
-        self.policy = policy
-        if self.is_fitted:
-            self.apply_policy()
-            self.fast_ = None
+        self.policy: Any = policy
+        self._apply_policy()
         return self
 
     def _check_policy(self, policy: Policy) -> None:
         policy.check(self.name, self.policy_arguments, self.cost_columns())
+        self.refuse_policy(policy)
+
+    def _apply_policy(self) -> None:
+        if self.is_fitted:
+            self.apply_policy()
+            self.fast_ = None  # the fast form holds the decision, too
 
     # ---- learning ----------------------------------------------------------
 
@@ -180,8 +199,7 @@ class Template(Contract):
             callbacks=tuple(callbacks),
             verbose=verbose,
         )
-        self.__dict__.update(fresh.__dict__)
-        return self
+        return self._become(fresh)
 
     def finetune(
         self,
@@ -221,6 +239,10 @@ class Template(Contract):
             callbacks=tuple(callbacks),
             verbose=verbose,
         )
+        return self._become(fresh)
+
+    def _become(self, fresh: Self) -> Self:
+        self.__dict__.pop("_query", None)
         self.__dict__.update(fresh.__dict__)
         return self
 
@@ -281,13 +303,15 @@ class Template(Contract):
         return self.query  # made once: building a schema takes longer than an answer
 
     def _fast(self) -> Any:
-        if self.fast_ is None:
+        fast = self.fast_
+        if fast is None:
             from apptemplates.deploy.fast import Fast
 
             with self._lock:
-                if self.fast_ is None:
-                    self.fast_ = Fast(self.model_, None, self.golden_)
-        return self.fast_
+                fast = self.fast_
+                if fast is None:
+                    fast = self.fast_ = Fast(self.model_, None, self.golden_)
+        return fast
 
     # ---- judging -----------------------------------------------------------
 

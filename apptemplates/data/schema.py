@@ -43,6 +43,7 @@ class Field:
         sensitive: Whether it is for the audit by group only, never a feature.
         longest: Most characters in a string; None is 1,000 for category and id, 9,999 for text.
         lenient: Whether a value that can not be read counts as missing, without a word.
+        role: The argument of a template that names this column, where that argument may be None.
     """
 
     meaning: str
@@ -56,6 +57,7 @@ class Field:
     sensitive: bool = False
     longest: int | None = None
     lenient: bool = False
+    role: str = ""
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -174,13 +176,17 @@ class Schema(dict[str, Field]):
         shown = ", ".join(map(repr, have[:20])) + (f" and {len(have) - 20} more" if len(have) > 20 else "")
         lower = {name.lower(): name for name in have}
         near = [lower[found] for found in difflib.get_close_matches(absent[0].lower(), lower, n=1)]
-        which = f"column {absent[0]!r} ({self[absent[0]].meaning}) is missing"
+        meaning = self[absent[0]].meaning
+        which = f"column {absent[0]!r} {f'({meaning}) ' if meaning != absent[0] else ''}is missing"
         if len(absent) > 1:
             which = f"columns {', '.join(map(repr, absent))} are missing"
+        none = " and ".join(f"{self[name].role}=None" for name in absent if self[name].role)
         raise DataError(
             f"{owner}: {which}; there "
             + (f"are {shown}" if have else "are no columns at all")
-            + (f"; did you mean {near[0]!r}?" if near else "; add it or name another column.")
+            + (f"; did you mean {near[0]!r}{'' if none else '?'}" if near else "")
+            + (f"; name another column, or say {none} where there is none." if none else "")
+            + ("" if near or none else "; add it or name another column.")
         )
 
     def _one_length(self, owner: str, raw: Mapping[str, np.ndarray], table: Mapping[str, Any]) -> int:

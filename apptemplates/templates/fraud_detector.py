@@ -1,7 +1,7 @@
 """Payment fraud: a small ensemble over the payment and the past of its card, terminal or whatever else took part."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import keras
@@ -99,8 +99,26 @@ class FraudDetector(Template):
             )
         if self.entities and not self.windows:
             raise ValueError("FraudDetector: windows must name at least one length such as '7D'. Received: ().")
-        for duration in (*self.windows, self.label_delay):
-            microseconds(duration)
+        for name, durations in (("windows", self.windows), ("label_delay", (self.label_delay,))):
+            try:
+                lengths = [microseconds(duration) for duration in durations]
+            except ValueError as error:
+                raise ValueError(f"FraudDetector: {name}: {error}.") from None
+            if name == "windows" and (0 in lengths or len(set(lengths)) < len(lengths)):
+                raise ValueError(f"FraudDetector: windows must be of different lengths above 0. Received: {durations}.")
+        self._refuse_two_roles()
+
+    def _refuse_two_roles(self) -> None:
+        roles: dict[str, str] = {}
+        for role in ("label", "time", "amount", "entities", "sensitive", "ignore", "kinds"):
+            chosen = getattr(self, role)
+            for name in (chosen,) if isinstance(chosen, str) else chosen or ():
+                if name in roles and (roles[name], role) != ("ignore", "kinds"):
+                    raise ValueError(
+                        f"FraudDetector: column {name!r} is named in {roles[name]}= and again in {role}=; "
+                        "each column has one role."
+                    )
+                roles[name] = role
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
@@ -111,20 +129,19 @@ class FraudDetector(Template):
 
     @property
     def record(self) -> Schema:
-        optional = "; say {}=None where there is no such column"
-        fields: dict[str | None, Field] = {
-            self.label: Field("whether it was a fraud" + optional.format("label"), "flag"),
-            self.time: Field("time of the payment" + optional.format("time"), "time"),
-            self.amount: Field("amount paid" + optional.format("amount"), low=0),
-            **{name: Field("who or what took part in the payment", "category") for name in self.entities},
-            **{name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive},
-            **self.columns_,
+        roles = {
+            self.label: Field("whether it was a fraud", "flag", role="label"),
+            self.time: Field("time of the payment", "time", role="time"),
+            self.amount: Field("amount paid", low=0, role="amount"),
         }
-        return Schema.of({name: kind for name, kind in fields.items() if name is not None})
+        fields = {name: entry for name, entry in roles.items() if name is not None}
+        fields |= {name: Field("who or what took part in the payment", "category") for name in self.entities}
+        fields |= {name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive}
+        return Schema.of(fields | self.columns_)
 
     @property
     def query(self) -> Schema:
-        asked = {name: entry for name, entry in self.record.items() if not entry.sensitive}
+        asked = {name: replace(entry, role="") for name, entry in self.record.items() if not entry.sensitive}
         if self.label is not None:  # a label is never a feature, but serves later rows of the same table
             asked[self.label] = Field("whether it was a fraud", "flag", required=False, missing=True, lenient=True)
         return Schema.of(asked)
@@ -269,6 +286,20 @@ class FraudDetector(Template):
 
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)
+
+    def refuse_policy(self, policy: Policy) -> None:
+        if self.label is None and (policy.cost_of_miss is not None or policy.cost_of_alarm is not None):
+            raise ValueError(
+                "FraudDetector: costs need chances of fraud, which are not known with label=None; "
+                "give a policy with alarm_rate or reviews_per_day."
+            )
+        if self.time is None and policy.reviews_per_day is not None:
+            raise ValueError(
+                "FraudDetector: policy reviews_per_day needs the time of each payment; name it with time=, or give "
+                "alarm_rate instead."
+            )
+        if policy.reviews_per_day is not None and policy.alarm_rate is not None:
+            raise ValueError("FraudDetector: a policy takes reviews_per_day or alarm_rate, not both.")
 
     def apply_policy(self) -> None:
         self.model_.get_layer("alarm").set(*self._decision())
