@@ -99,7 +99,10 @@ class Contract(abc.ABC):
 
     @abc.abstractmethod
     def build_decision(self, valid: Part) -> Any:
-        """A `keras.Model` from the graph's inputs to the raw answer, calibrated on `valid`."""
+        """A `keras.Model` from the graph's inputs to the raw answer, calibrated on `valid`.
+
+        What the policy is decided by goes into `self.valid_`; names that begin with "record " are never shared.
+        """
 
     @abc.abstractmethod
     def respond(self, inputs: Table, call: Any, state: Any) -> Answers:

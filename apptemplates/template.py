@@ -351,17 +351,20 @@ class Template(Contract):
 
     # ---- keeping -----------------------------------------------------------
 
-    def save(self, folder: str | Path, *, share: bool = False) -> Path:
+    def save(self, folder: str | Path, *, share: bool = False, licence: str | None = None) -> Path:
         """Writes everything into one folder; an interrupted save leaves what was there.
 
         Args:
             folder: A new one, or one that holds a saved template, which is replaced.
             share: Leave out every record of a third party (such as the payment history).
+            licence: Of the data that were learned from, and what it allows; stands in the model card.
         """
         from apptemplates.deploy import archive
 
         self._check_fitted()
         self._fast()
+        if licence is not None:
+            self.learned_["licence"] = licence
         return archive.save(self, folder, share=share)
 
     @classmethod
@@ -385,7 +388,9 @@ class Template(Contract):
     def pack_state(self, share: bool) -> Table:
         """Everything that `state.npz` holds, by name."""
         parts = {"state": self.close_state(self.state_, share), "baseline": self.baseline_, "valid": self.valid_}
-        if self.seen_ is not None and not share:
+        if share:
+            parts["valid"] = {name: column for name, column in self.valid_.items() if not name.startswith("record ")}
+        elif self.seen_ is not None:
             parts["seen"] = {"marks": self.seen_}
         return {f"{part}/{name}": column for part, arrays in parts.items() for name, column in arrays.items()}
 

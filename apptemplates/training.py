@@ -76,17 +76,28 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class StopAt(keras.callbacks.Callback):
-    """Stops inside an epoch when the time is up or the loss is no longer a number."""
+    """Stops inside an epoch when the loss is no longer a number, or when the rest of the time is needed to validate."""
 
     def __init__(self, clock: Clock, deadline: float) -> None:
         super().__init__()
-        self.clock, self.deadline, self.out_of_time = clock, deadline, False
+        self.clock, self.deadline, self.out_of_time, self.not_a_number = clock, deadline, False, False
+        self.validating, self.began = 0.0, 0.0  # seconds that the last validation took, and when it began
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.model.stop_training = True
-        if self.clock.passed() >= self.deadline:
+            self.model.stop_training = self.not_a_number = True
+        if self.clock.passed() + self.validating >= self.deadline:
             self.model.stop_training = self.out_of_time = True
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.began = self.clock.passed()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self.clock.passed() >= self.deadline:  # what was seen so far must do
+            self.model.stop_evaluating = self.model.stop_training = self.out_of_time = True
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        self.validating = self.clock.passed() - self.began
 
 
 class CosineRate(keras.callbacks.Callback):
@@ -202,7 +213,8 @@ class Progress(keras.callbacks.Callback):
         self.shown.update(self.task, completed=epoch + 1.0, say=say)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.shown.stop()
+        if self.shown is not None:
+            self.shown.stop()
 
 
 def wants_progress(verbose: str | int | bool) -> bool:
@@ -248,16 +260,17 @@ def run(
     Raises:
         TrainingError: The loss was never a number.
         DataError: The checkpoint belongs to other data.
+        KeyboardInterrupt: Before the first epoch ended, when there are no weights to keep.
     """
     network.compile(**objective)
     best = BestWeights(patience)
     own: list[Any] = [best]
-    start, history, keeper = 0, {}, None
+    start, keeper = 0, None
     if checkpoint is not None:
         keeper = Checkpoint(*checkpoint, clock, best)
         keeper.resume(network)
         own.append(keeper)
-        start, history = keeper.epoch, keeper.history
+        start = keeper.epoch
     deadline = clock.deadline(share)
     stop = StopAt(clock, deadline)
     own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
@@ -265,7 +278,7 @@ def run(
         own.append(Progress(title, epochs, clock))
     began, why = time.monotonic(), "all epochs done"
     try:
-        result = network.fit(
+        network.fit(
             batches,
             validation_data=valid,
             initial_epoch=start,
@@ -274,14 +287,20 @@ def run(
             shuffle=False,  # a dataset shuffles itself
             verbose=0,
         )
-        history = keeper.history if keeper is not None else result.history
         if stop.out_of_time:
             why = "the minutes were used up"
-        elif start + len(result.epoch) < epochs:
+        elif stop.not_a_number:
+            why = "the loss was no longer a number"
+        elif start + len(network.history.epoch) < epochs:
             why = f"no better validation loss in {patience} epochs"
     except KeyboardInterrupt:
+        for callback in own:
+            callback.on_train_end()  # the progress line would stay alive
+        if best.weights is None:
+            raise
         why = "interrupted; the best weights so far are kept"
         print(f"{title}: {why}.", file=sys.stderr)
+    history = keeper.history if keeper is not None else network.history.history
     best.restore()
     return {
         "history": {name: [float(v) for v in values] for name, values in history.items()},

@@ -49,12 +49,12 @@ def payments(n: int = 6000, seed: int = 0) -> Table:
     foreign = rng.random(n) < travels[card]
     amount = usual[card] * rng.lognormal(0, 0.45, n)
 
-    skimmed_from = np.where(rng.random(terminals) < 0.10, rng.uniform(0, DAYS - 10, terminals), np.inf) * DAY
+    skimmed_from = np.where(rng.random(terminals) < 0.10, rng.uniform(-10, DAYS - 8, terminals), np.inf) * DAY
     skimmed_for = rng.uniform(14, 21, terminals) * DAY
     since = seconds - skimmed_from[terminal]
-    skimmed = (since >= 0) & (since < skimmed_for[terminal]) & (rng.random(n) < 0.65)
+    skimmed = (since >= 0) & (since < skimmed_for[terminal]) & (rng.random(n) < 0.85)
 
-    stolen_from = np.where(rng.random(cards) < 0.12, rng.uniform(0, DAYS - 5, cards), np.inf) * DAY
+    stolen_from = np.where(rng.random(cards) < 0.25, rng.uniform(-5, DAYS, cards), np.inf) * DAY
     since = seconds - stolen_from[card]
     stolen = (since >= 0) & (since < 7 * DAY) & (rng.random(n) < 0.7)
     amount = np.where(stolen, amount * rng.uniform(2.5, 6, n), amount)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+LICENCE = "their licence was not said (`save(folder, licence=...)`)"
+
 
 def model_card(app: Any, versions: dict[str, str]) -> str:
     """The model card as Markdown.
@@ -36,6 +38,7 @@ def model_card(app: Any, versions: dict[str, str]) -> str:
         f"- Application: `{name}` of apptemplates {versions['apptemplates']}",
         *(f"- {key}: `{value!r}`" for key, value in app.get_params().items()),
         f"- Data it was meant for: {card.data}",
+        f"- Data it learned from: {app.learned_['data']['rows']:,} records; {app.learned_.get('licence') or LICENCE}",
         f"- Reference: {card.reference}",
         f"- Saved with {', '.join(f'{package} {version}' for package, version in versions.items())}",
         "",

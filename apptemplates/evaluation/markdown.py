@@ -32,11 +32,13 @@ def markdown(report: "Report") -> str:
     for heading, values in sections(report).items():
         if values:
             parts += [f"## {heading}", grid(["", "value"], [[name, plain(value)] for name, value in values.items()])]
-    if report.table is not None and len(report.table):
-        shown = report.table.head(MOST_ROWS)
-        parts += ["## Table", grid(list(shown.columns), [[plain(cell) for cell in row] for row in _rows(shown)])]
-        if len(report.table) > MOST_ROWS:
-            parts.append(f"The first {MOST_ROWS} of {len(report.table):,} rows.")
+    for heading, table in (("Table", report.table), ("Importance", report.importance)):
+        if table is None or not len(table):
+            continue
+        shown = table.head(MOST_ROWS)
+        parts += [f"## {heading}", grid(list(shown.columns), [[plain(cell) for cell in row] for row in _rows(shown)])]
+        if len(table) > MOST_ROWS:
+            parts.append(f"The first {MOST_ROWS} of {len(table):,} rows.")
     return "\n\n".join(parts) + "\n"
 
 

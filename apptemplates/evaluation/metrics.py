@@ -23,6 +23,9 @@ LOWER_IS_BETTER = frozenset(
     }
 )
 
+#: Names of numbers that tell how often, not how well.
+NEITHER_BETTER = frozenset({"alarm rate", "mean unusualness"})
+
 
 def is_better(name: str, one: float, other: float) -> bool:
     """Whether `one` is the better of two values of the metric `name`; never true of NaN."""

@@ -241,7 +241,11 @@ def _value(value: Any) -> str:
 
 
 def _table(report: "Report") -> str:
-    table = report.table
+    return _rows_of(report.table, "Table") + _rows_of(report.importance, "Importance")
+
+
+def _rows_of(table: pd.DataFrame | None, heading: str) -> str:
+    """A section with the first rows of a table."""
     if table is None or not len(table):
         return ""
     shown = table.head(MOST_ROWS)
@@ -256,9 +260,9 @@ def _table(report: "Report") -> str:
     ]
     grid = _grid(head, rows)
     if len(table) <= FEW_ROWS:
-        return _section("Table", grid)
+        return _section(heading, grid)
     count = f"All {len(table):,} rows" if len(table) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(table):,} rows"
-    return _section("Table", _folded(count, grid))
+    return _section(heading, _folded(count, grid))
 
 
 def _footer(report: "Report") -> str:

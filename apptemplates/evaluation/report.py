@@ -42,6 +42,7 @@ class Report:
         verdict: sentences, the most important first.
         findings: objects with code, severity ("error", "warning", "note"), place, message and fix.
         table: rows to read one by one, or None.
+        importance: what matters most to the model, `column` and `importance` with its spread, or None.
         figures: matplotlib figures; their label is the caption.
         notes: anything else that is a name and a value.
 
@@ -64,6 +65,7 @@ class Report:
     verdict: list[str] = field(default_factory=list)
     findings: list[Any] = field(default_factory=list)
     table: pd.DataFrame | None = None
+    importance: pd.DataFrame | None = None
     figures: "list[Figure]" = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -102,8 +104,9 @@ class Report:
             from apptemplates.data.preflight import Finding
 
             parts["findings"] = [Finding(**finding) for finding in content["findings"]]
-        table = content.get("table")
-        parts["table"] = None if table is None else pd.DataFrame(table["rows"], columns=table["columns"])
+        for name in ("table", "importance"):
+            table = content.get(name)
+            parts[name] = None if table is None else pd.DataFrame(table["rows"], columns=table["columns"])
         parts["figures"] = []
         return cls(**parts)
 

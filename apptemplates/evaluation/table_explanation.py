@@ -68,9 +68,6 @@ def explain(
     importance = parts.permutation_importance(score_of, list(columns), repeats=3, seed=seed)
     trust = parts.faithfulness(answer, features[some[:CHECKED]], attributions[some[:CHECKED]], typical, seed=seed)
     lost = "average precision lost when the column is shuffled" if judged else "mean change when the column is shuffled"
-    size = np.mean([np.abs(column) for column in columns.values()], axis=1)
-    order = np.argsort(-size)
-    names = list(columns)
     pictures = [
         figures.importance_bars(
             importance["column"].tolist(),
@@ -79,14 +76,11 @@ def explain(
             importance["high"].to_numpy(),
             label=lost,
         ),
-        figures.importance_bars(
-            [names[i] for i in order], size[order], label="mean size of the column's part of an answer"
-        ),
         figures.deletion(trust["curve"], trust["random_curve"]),
     ]
     if len(features) == 1:
         single = np.array([column[0] for column in columns.values()])
-        pictures.insert(0, figures.contribution_bars(names, single))
+        pictures.insert(0, figures.contribution_bars(list(columns), single))
     top = ", ".join(importance["column"].head(3))
     trusted = (
         "The explanation says more than chance about what moves an answer: taking away what it names first undoes the "
@@ -104,9 +98,9 @@ def explain(
             f"The parts add up to the answer within {np.max(error):.2%} at worst.",
         ],
         table=table,
+        importance=importance,
         figures=pictures,
         notes={
-            "importance": dict(zip(importance["column"], importance["importance"].round(5), strict=True)),
             "completeness error, largest": float(np.max(error)),
             "deletion score": trust["deletion"],
             "deletion score of random orders": trust["random"],

@@ -136,6 +136,8 @@ def by_policy(
         cost = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
         miss = cost if policy.cost_of_miss is None else policy.cost_of_miss
         return (1.0, cost, cost) if isinstance(miss, str) else (0.0, 1.0, cost / max(cost + miss, 1e-9))
+    if by_value and value is None:
+        raise ValueError("policy cost_of_miss names a column, but this folder was shared without it; give a number.")
     scores = probability * value if by_value else probability
     return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
 

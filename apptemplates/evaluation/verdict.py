@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from apptemplates.evaluation.intervals import Metric
-from apptemplates.evaluation.metrics import LOWER_IS_BETTER, is_better
+from apptemplates.evaluation.metrics import LOWER_IS_BETTER, NEITHER_BETTER, is_better
 from apptemplates.evaluation.wording import inside, measured, number, sentence
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def advantage(report: "Report", name: str) -> str:
     intervals lie apart.
     """
     ours, theirs = report.metrics[name], report.baseline.get("metrics", {}).get(name)
-    if theirs is None or math.isnan(ours.value) or math.isnan(theirs.value):
+    if theirs is None or name in NEITHER_BETTER or math.isnan(ours.value) or math.isnan(theirs.value):
         return ""
     paired: Metric | None = report.baseline.get("difference", {}).get(name)
     if paired is not None and not math.isnan(paired.low):

@@ -122,8 +122,8 @@ class FraudDetector(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        app = cls(label="fraud", entities=("card", "terminal"), sensitive=("region",), batch_size=128)
-        return app, synthetic.payments()
+        app = cls(label="fraud", entities=("card", "terminal"), sensitive=("region",), batch_size=128, epochs=12)
+        return app, synthetic.payments(12_000)
 
     # ---- what goes in and comes out ----------------------------------------
 
@@ -273,7 +273,7 @@ class FraudDetector(Template):
         value = keras.ops.zeros_like(probability) if self.amount is None else entries[self._entry(self.amount)]
         self.valid_ = {"probability": fast.values(entries, probability, valid.inputs)}
         if self.amount is not None:
-            self.valid_["amount"] = valid.records[self.amount]
+            self.valid_["record amount"] = valid.records[self.amount]
         if self.time is not None:
             times = valid.records[self.time]
             self.valid_["days"] = np.array([max(1.0, (times.max() - times.min()).astype("int64") / DAY)])
@@ -308,7 +308,7 @@ class FraudDetector(Template):
         valid, days = self.valid_, self.valid_.get("days")
         assert self.policy is not None
         return thresholds.by_policy(
-            self.policy, valid["probability"], valid.get("amount"), None if days is None else float(days[0])
+            self.policy, valid["probability"], valid.get("record amount"), None if days is None else float(days[0])
         )
 
     # ---- how it is judged --------------------------------------------------
