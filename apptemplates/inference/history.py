@@ -33,7 +33,7 @@ class Log(NamedTuple):
     amount: np.ndarray  # (n,) float64
     label: np.ndarray  # (n,) int8: 0, 1 or UNKNOWN
     row: np.ndarray  # (n,) int64: number of the payment among all
-    sums: np.ndarray  # (6, n + 1): amount, its square, fraud's amount among those before, coarse; then the fine rest
+    sums: np.ndarray  # (8, n + 1): amount, its square, both of frauds alone, among those before; coarse, then the rest
     counts: np.ndarray  # (2, n + 1) int32: judged, fraud among those before
     last: np.ndarray  # (2, n + 1) int64: position of the latest good one and fraud among those before, -1 for none
     next_fraud: np.ndarray  # (n + 1,) int64: position of the first fraud from here on, n for none
@@ -41,13 +41,13 @@ class Log(NamedTuple):
     @classmethod
     def of(cls, time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray) -> "Log":
         n, fraud, paid = len(time), label == 1, np.minimum(amount, LARGEST)
-        sums, counts = np.zeros((6, n + 1)), np.zeros((2, n + 1), "int32")
-        for place, values in enumerate((paid, paid * paid, paid * fraud)):
+        sums, counts = np.zeros((8, n + 1)), np.zeros((2, n + 1), "int32")
+        for place, values in enumerate((paid, paid * paid, paid * fraud, paid * paid * fraud)):
             # sums of large numbers lose the cents: multiples of a unit so large that they add up exactly, and the rest
             unit = 2.0 ** (np.frexp(np.abs(values).sum())[1] - 52)
             coarse = np.rint(values / unit) * unit
             np.cumsum(coarse, out=sums[place, 1:])
-            np.cumsum(values - coarse, out=sums[3 + place, 1:])
+            np.cumsum(values - coarse, out=sums[4 + place, 1:])
         np.cumsum(label != UNKNOWN, out=counts[0, 1:])
         np.cumsum(fraud, out=counts[1, 1:])
         places, last, next_fraud = np.arange(n), np.full((2, n + 1), -1), np.full(n + 1, n)
@@ -201,15 +201,15 @@ class History:
         return [f"{entity}: {fact}" for entity in self.entities for fact in self._facts()]
 
     def _facts(self) -> list[str]:
-        facts = [f"{fact}, {w}" for w in self.windows for fact in ("payments", "mean amount", "amount in deviations")]
-        facts += ["amount over its mean", "days since the last payment"]
+        facts = [f"{fact}, {w}" for w in self.windows for fact in ("payments", "mean amount")]
+        facts += ["usual amount", "spread of the usual amount", "amount over the usual", "amount in deviations"]
+        facts += [f"mean before over the usual, {w}" for w in self.windows[:-1]] + ["days since the last payment"]
         if self.labelled:
             facts += [f"{fact}, {w}" for w in self.windows for fact in ("judged payments", "fraud rate")]
-            facts += [
-                f"days since the {fact}" for fact in ("last known fraud", "first known fraud", "last frauds began")
-            ]
-            facts += ["known frauds in a row", "known good ones in a row"]
-            facts += [f"fraud rate of the last {k} known" for k in LAST] + ["amount over the mean of good ones"]
+            moments = ("last known fraud", "last known good one", "first known fraud", "last frauds began")
+            facts += [f"days since the {moment}" for moment in moments]
+            facts += ["known good ones in a row", "known frauds in a row"]
+            facts += [f"fraud rate of the last {k} known" for k in LAST]
         return facts
 
     def features(
@@ -273,46 +273,52 @@ class History:
         w, longest = len(self.spans), self.spans[-1]
         here, opened, judged, oldest = places[0], places[1 : 1 + w], places[1 + w], places[-1]
         facts, amount = np.empty((self._width, *places.shape[1:])), np.minimum(amount, LARGEST)
-        before = log.sums[:, places[: 1 + w]]  # (6, 1 + w, n)
-        within = before[:, 0, None] - before[:, 1:]
-        total, squares = within[0] + within[3], within[1] + within[4]  # (w, n) in each window, the payment left out
+        before = log.sums[:, places[: 1 + w]]  # (8, 1 + w, n)
+        within = before[:4, :1] - before[:4, 1:] + (before[4:, :1] - before[4:, 1:])
+        total, square = within[:2]  # (w, n) in each window, the payment left out
         number = here - opened
-        known = np.maximum(number, 1)
-        usual = total / known
-        square = usual * usual
-        spread = np.sqrt(np.maximum(squares / known - square, 0) + 0.01 * square + 1e-9)
-        facts[0 : 3 * w : 3] = more = number + 1
-        facts[1 : 3 * w : 3] = (total + amount) / more
-        facts[2 : 3 * w : 3] = np.where(number > 1, (amount - usual) / spread, 0)
-        some = number[-1] > 0
-        facts[3 * w] = np.where(some, limited(amount / (usual[-1] + 1e-9)), 1)
+        facts[0 : 2 * w : 2] = more = number + 1
+        facts[1 : 2 * w : 2] = (total + amount) / more
+        counted = log.counts[:, places[1 + w :]]  # (2, 1 + w, n) judged, fraud
+
+        # what is usual: the longest window without the frauds that are known by now
+        bad_from = np.minimum(opened[-1], judged)
+        bad = log.sums[2:4, judged] - log.sums[2:4, bad_from] + (log.sums[6:, judged] - log.sums[6:, bad_from])
+        good = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
+        many = np.maximum(good, 1)
+        usual = np.maximum(total[-1] - bad[0], 0) / many
+        variance = np.maximum((square[-1] - bad[1]) / many - usual * usual, 0)
+        at = 2 * w
+        facts[at], facts[at + 1] = usual, np.sqrt(variance)
+        facts[at + 2] = np.where(good > 0, limited(amount / (usual + 1e-9)), 1)
+        spread = np.sqrt(variance + 0.01 * usual * usual + 1e-9)
+        facts[at + 3] = np.where(good > 1, np.minimum(np.maximum((amount - usual) / spread, -100), 100), 0)
+        at += 4
+        level = limited(total[:-1] / np.maximum(number[:-1], 1) / (usual + 1e-9))
+        facts[at : at + w - 1] = np.where((number[:-1] > 0) & (good > 0), level, 1)
         since = time - log.time.take(here - 1, mode="clip")
-        facts[3 * w + 1] = np.where(some, since, longest) / DAY
+        facts[at + w - 1] = np.where(number[-1] > 0, since, longest) / DAY
         if not self.labelled:
             return facts
-        at = 3 * w + 2
-        counted = log.counts[:, places[1 + w :]]  # (2, 1 + w, n)
+
+        at += w
         seen = counted[:, 0, None] - counted[:, 1:]
         facts[at : at + 2 * w : 2] = seen[0]
         facts[at + 1 : at + 2 * w : 2] = seen[1] / np.maximum(seen[0], 1)
         at += 2 * w
         last = log.last[:, judged]  # good one, fraud
-        began = log.next_fraud[np.maximum(log.last[0].take(last[1], mode="clip") + 1, oldest)]
-        moments, there = np.empty((3, *here.shape), "int64"), np.empty((3, *here.shape), bool)
-        moments[0], moments[1], moments[2] = last[1], log.next_fraud[oldest], began
-        there[0] = there[2] = last[1] >= oldest
-        there[1] = moments[1] < judged
-        facts[at : at + 3] = np.where(there, time - log.time.take(moments, mode="clip"), longest + self.delay)
-        facts[at : at + 3] /= DAY
-        facts[at + 3 : at + 5] = counted[0, 0] - log.counts[0, np.maximum(last + 1, oldest)]
-        for place, k in enumerate(LAST, at + 5):
+        moments, there = np.empty((4, *here.shape), "int64"), np.empty((4, *here.shape), bool)
+        moments[0], moments[1], moments[2] = last[1], last[0], log.next_fraud[oldest]
+        moments[3] = log.next_fraud[np.maximum(log.last[0].take(last[1], mode="clip") + 1, oldest)]
+        there[0] = there[3] = last[1] >= oldest
+        there[1], there[2] = last[0] >= oldest, moments[2] < judged
+        facts[at : at + 4] = np.where(there, time - log.time.take(moments, mode="clip"), longest + self.delay)
+        facts[at : at + 4] /= DAY
+        # since the last fraud all judged ones were good, and the other way round
+        facts[at + 4 : at + 6] = counted[0, 0] - log.counts[0, np.maximum(last[::-1] + 1, oldest)]
+        for place, k in enumerate(LAST, at + 6):
             few = counted[:, 0] - log.counts[:, np.maximum(judged - k, oldest)]  # (2, n)
             facts[place] = few[1] / np.maximum(few[0], 1)
-        bad_from = np.minimum(opened[-1], judged)
-        bad = log.sums[2::3, judged] - log.sums[2::3, bad_from]
-        good_ones = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
-        good = np.maximum(total[-1] - (bad[0] + bad[1]), 0) / np.maximum(good_ones, 1)
-        facts[-1] = np.where(good_ones > 0, limited(amount / (good + 1e-9)), 1)
         return facts
 
     # ---- keeping -----------------------------------------------------------

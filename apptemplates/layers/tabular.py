@@ -11,10 +11,10 @@ PACKAGE = "apptemplates"  # the name under which layers are saved: for ever
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NumberScale(keras.layers.Layer):
-    """Numbers (n, d) on two scales: where they stand between the quantiles of their column, and in standard deviations.
+    """Numbers (n, d) on three scales: between quantiles, in standard deviations, and in those of the logarithm.
 
     On the first, equal steps hold about equally many rows, and values beyond the edges stay at the end, -1 or 1; the
-    second goes on to +-20. A missing number becomes its column's median, and where the column had missing numbers in
+    others go on to +-20. A missing number becomes its column's median, and where the column had missing numbers in
     training, one more feature says so.
 
     Args:
@@ -22,7 +22,7 @@ class NumberScale(keras.layers.Layer):
         bins: Most intervals between the quantiles of a column.
         gaps: Columns whose missing numbers get a feature of their own.
 
-    Output shape: (n, 2 d + number of gaps), float32.
+    Output shape: (n, 3 d + number of gaps), float32.
 
     Reference: Gorishniy et al., 2022, On Embeddings for Numerical Features in Tabular Deep Learning, arXiv:2203.05556.
     """
@@ -32,20 +32,20 @@ class NumberScale(keras.layers.Layer):
         self.columns, self.bins, self.gaps = columns, bins, tuple(gaps)
 
     def build(self, shape: Any = None) -> None:
-        for name in ("low", "slope", "median", "mean", "sharpness"):
+        for name in ("low", "slope", "median", "mean", "sharpness", "log_mean", "log_sharpness"):
             size = (self.columns, self.bins) if name in ("low", "slope") else (self.columns,)
             setattr(self, name, self.add_weight(name=name, shape=size, initializer="zeros", trainable=False))
         self.built = True
 
     def adapt(self, values: np.ndarray, important: np.ndarray | None = None) -> "NumberScale":
-        """Takes both scales from training rows.
+        """Takes the scales from training rows.
 
         Args:
             values: (n, d) with NaN where missing.
             important: (n,) bool; half of the edges are taken from these rows, where a rare class needs a finer scale.
         """
         low, slope = np.zeros((self.columns, self.bins)), np.zeros((self.columns, self.bins))
-        median, mean, sharpness = np.zeros((3, self.columns))
+        median, mean, sharpness, log_mean, log_sharpness = np.zeros((5, self.columns))
         for column in range(self.columns):
             whole = values[:, column].astype("float64")
             seen = np.isfinite(whole)
@@ -55,12 +55,11 @@ class NumberScale(keras.layers.Layer):
             low[column] = edges[-1]
             low[column, : len(edges) - 1] = edges[:-1]
             slope[column, : len(edges) - 1] = 1 / np.diff(edges)
-            median[column], mean[column] = np.median(whole[seen]), whole[seen].mean()
-            spread = whole[seen].std()
-            # a column that hardly varies would turn its rounding errors into features
-            sharpness[column] = 1 / spread if spread > 1e-6 * (abs(mean[column]) + 1e-6) else 0.0
+            median[column] = np.median(whole[seen])
+            mean[column], sharpness[column] = center(whole[seen])
+            log_mean[column], log_sharpness[column] = center(np.sign(whole[seen]) * np.log1p(np.abs(whole[seen])))
         self.build()
-        self.set_weights([low, slope, median, mean, sharpness])
+        self.set_weights([low, slope, median, mean, sharpness, log_mean, log_sharpness])
         return self
 
     def call(self, values: Any) -> Any:
@@ -69,14 +68,22 @@ class NumberScale(keras.layers.Layer):
         steps = ops.clip((ops.expand_dims(filled, -1) - self.low) * self.slope, 0.0, 1.0)  # (n, d, bins)
         position = ops.sum(steps, axis=-1) * (2.0 / self.bins) - 1.0
         deviation = ops.clip((filled - self.mean) * self.sharpness, -20.0, 20.0)
+        logs = ops.sign(filled) * ops.log(1.0 + ops.abs(filled))
+        log_deviation = ops.clip((logs - self.log_mean) * self.log_sharpness, -20.0, 20.0)
         flags = [ops.cast(missing[:, i : i + 1], "float32") for i in self.gaps]
-        return ops.concatenate([position, deviation, *flags], axis=-1)
+        return ops.concatenate([position, deviation, log_deviation, *flags], axis=-1)
 
     def compute_output_shape(self, shape: Any) -> Any:
-        return (*shape[:-1], 2 * self.columns + len(self.gaps))
+        return (*shape[:-1], 3 * self.columns + len(self.gaps))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "columns": self.columns, "bins": self.bins, "gaps": list(self.gaps)}
+
+
+def center(values: np.ndarray) -> tuple[float, float]:
+    """Mean of a column and 1 / its standard deviation, or 0 where only rounding errors vary."""
+    mean, spread = float(values.mean()), float(values.std())
+    return mean, 1 / spread if spread > 1e-6 * (abs(mean) + 1e-6) else 0.0
 
 
 def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.ndarray:
@@ -161,12 +168,12 @@ def build_preprocessor(
 
 
 def ramps(features: Any, preprocessor: keras.Model, bins: int) -> Any:
-    """Features (n, d) of `build_preprocessor` and ramps of the numbers' positions, for a network to start from."""
+    """Features (n, d) of `build_preprocessor` with the positions of numbers made ramps, for a network to start from."""
     names = [layer.name for layer in preprocessor.layers]
     count = preprocessor.get_layer("numbers").columns if "numbers" in names else 0
     if not count:
         return features
-    return keras.layers.Concatenate()([PiecewiseLinear(bins)(features[:, :count]), features])
+    return keras.layers.Concatenate()([PiecewiseLinear(bins)(features[:, :count]), features[:, count:]])
 
 
 def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
@@ -177,7 +184,7 @@ def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
     """
     layers, entries = {layer.name: layer for layer in preprocessor.layers}, preprocessor.input.items()
     numbers = [name for entry, tensor in entries if tensor.dtype != "string" for name in names[entry]]
-    found = numbers + numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
+    found = 3 * numbers + ([numbers[i] for i in layers["numbers"].gaps] if numbers else [])
     for entry, tensor in entries:
         if tensor.dtype == "string":
             found += names[entry] * layers[f"{entry}_words"].vocabulary_size()

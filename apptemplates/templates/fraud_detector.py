@@ -71,9 +71,9 @@ class FraudDetector(Template):
     windows: tuple[str, ...] = ("1D", "7D", "30D")
     policy: Policy | None = None
     refit: bool = True
-    epochs: int = 12
+    epochs: int = 16
     batch_size: int = 512
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
 
     card = Card(
         title="Fraud detector",
@@ -136,7 +136,9 @@ class FraudDetector(Template):
         }
         fields = {name: entry for name, entry in roles.items() if name is not None}
         fields |= {name: Field("who or what took part in the payment", "category") for name in self.entities}
-        fields |= {name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive}
+        fields |= {
+            name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive
+        }
         return Schema.of(fields | self.columns_)
 
     @property
@@ -236,6 +238,9 @@ class FraudDetector(Template):
         x = Members(MEMBERS)(x)  # (n, k, 128)
         x = kl.Dropout(0.1)(kl.Dense(64, activation="relu")(x))
         return keras.Model(features, MemberHeads()(x), name="network")
+
+    def passes(self, rows: int) -> int:
+        return min(self.epochs, max(6, round(1.2e6 / rows)))  # on many rows fewer passes are enough
 
     def objective(self) -> dict[str, Any]:
         loss = "mse" if self.label is None else keras.losses.BinaryCrossentropy(from_logits=True)

@@ -42,14 +42,17 @@ def told(past, moment, amount, spans, delay):
 
     for window in spans:
         inside = [p for p in past if p[0] > moment - window]
-        deviations = 0.0
-        if len(inside) > 1:
-            mean = usual(inside)
-            variance = math.fsum((paid - mean) ** 2 for _, paid, _ in inside) / len(inside)
-            deviations = (amount - mean) / math.sqrt(variance + 0.01 * mean**2 + 1e-9)
-        facts += [len(inside) + 1, (math.fsum(p[1] for p in inside) + amount) / (len(inside) + 1), deviations]
+        facts += [len(inside) + 1, (math.fsum(p[1] for p in inside) + amount) / (len(inside) + 1)]
     inside = [p for p in past if p[0] > moment - longest]
-    facts.append(min(amount / (usual(inside) + 1e-9), 100) if inside else 1)
+    good = [p for p in inside if not (p[2] == 1 and p[0] <= moment - delay)]
+    mean = usual(good) if good else 0.0
+    variance = math.fsum((paid - mean) ** 2 for _, paid, _ in good) / len(good) if good else 0.0
+    facts += [mean, math.sqrt(variance), min(amount / (mean + 1e-9), 100) if good else 1]
+    deviations = (amount - mean) / math.sqrt(variance + 0.01 * mean**2 + 1e-9)
+    facts.append(max(-100, min(deviations, 100)) if len(good) > 1 else 0)
+    for window in spans[:-1]:
+        some = [p for p in past if p[0] > moment - window]
+        facts.append(min(usual(some) / (mean + 1e-9), 100) if some and good else 1)
     facts.append(min(moment - past[-1][0] if past else longest, longest) / DAY)
 
     known = [p for p in past if p[0] <= moment - delay]
@@ -64,9 +67,11 @@ def told(past, moment, amount, spans, delay):
         began = p if p[2] == 1 and began is None else None if p[2] == 0 else began
         if p[2] == 1:
             began_of_last = began
-    for found in (frauds[-1], frauds[0], began_of_last) if frauds else (None, None, None):
+    goods = [p for p in recent if p[2] == 0]
+    first, latest, began_last = (frauds[0], frauds[-1], began_of_last) if frauds else (None, None, None)
+    for found in (latest, goods[-1] if goods else None, first, began_last):
         facts.append((moment - found[0] if found else longest + delay) / DAY)
-    for kind in (1, 0):
+    for kind in (0, 1):
         run = 0
         for label in labels:
             run = run + 1 if label == kind else 0
@@ -74,8 +79,6 @@ def told(past, moment, amount, spans, delay):
     for last in (3, 10):
         some = [label for _, _, label in recent[-last:] if label != UNKNOWN]
         facts.append(sum(some) / max(len(some), 1))
-    good = [p for p in inside if not (p[2] == 1 and p[0] <= moment - delay)]
-    facts.append(min(amount / (usual(good) + 1e-9), 100) if good else 1)
     return facts
 
 
@@ -347,7 +350,7 @@ def test_large_amounts_keep_their_cents_and_those_of_their_neighbours():
     for i in picked:
         past = [(int(time[j]), float(amount[j]), int(label[j])) for j in np.flatnonzero(shop[:i] == shop[i])]
         expected.append(told(past, int(time[i]), float(amount[i]), spans, history.delay))
-    same(found[picked], expected, atol=1e-9)
+    same(found[picked], expected, atol=1e-8)
 
 
 def test_one_absurd_amount_stays_alone():
