@@ -17,7 +17,7 @@ UNKNOWN = -1  # the label of a payment nobody has judged yet
 DAY = 86_400_000_000  # microseconds, the resolution of every time here
 LAST = (3, 10)  # of so many known payments the fraud rate is told too
 FEW = 32  # payments that are added one by one; more are sorted in together
-LARGEST = 1e12  # larger amounts count as this, or one of them would blur the sums of all others
+LARGEST = 1e10  # larger amounts count as this, or one of them would blur the sums of all others
 BLOCK = 16_384  # payments described at a time, few enough to stay in the processor's cache
 
 
@@ -287,7 +287,7 @@ class History:
         good = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
         many = np.maximum(good, 1)
         usual = np.maximum(total[-1] - bad[0], 0) / many
-        variance = np.maximum((square[-1] - bad[1]) / many - usual * usual, 0)
+        variance = np.where(good > 1, np.maximum((square[-1] - bad[1]) / many - usual * usual, 0), 0)
         at = 2 * w
         facts[at], facts[at + 1] = usual, np.sqrt(variance)
         facts[at + 2] = np.where(good > 0, limited(amount / (usual + 1e-9)), 1)
