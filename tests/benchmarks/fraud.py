@@ -196,7 +196,7 @@ def strict(table: pd.DataFrame, start: np.datetime64, seeds: int, rows: list) ->
 
 
 def own(table: pd.DataFrame, start: np.datetime64, seeds: int, rows: list) -> None:
-    """Learns from every labelled day with FraudDetector's features; the trees get the same features of the same rows."""
+    """Learns from every labelled day with FraudDetector's features; the trees get the same of the same rows."""
     learn = table.TX_DATETIME.to_numpy() < start - WEEK
     gap, week = between(table, start - WEEK, 7), between(table, start, 7)
     judge = judged_rows(table, start)[week]
@@ -234,6 +234,7 @@ def add(rows: list, setting: str, model: str, probability: np.ndarray, judged: p
 
 
 def main() -> None:
+    """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["strict", "own"])
