@@ -40,8 +40,13 @@ def with_swaps(batches: "tf.data.Dataset[Any]", share: float) -> "tf.data.Datase
     Reference: Vincent et al., 2008, Extracting and Composing Robust Features with Denoising Autoencoders.
     """
 
-    def swap(features: Any, *rest: Any) -> Any:
-        taken = tf.random.uniform(tf.shape(features)) < share
-        return tf.where(taken, tf.random.shuffle(features), features), *rest
+    # seeds come with the batches: random operations inside `map` begin anew on each pass where a global seed is set
+    seeds = tf.data.Dataset.random(rerandomize_each_iteration=True).batch(2)
 
-    return batches.map(swap)
+    def swap(batch: Any, seed: Any) -> Any:
+        features, *rest = batch
+        taken = tf.random.stateless_uniform(tf.shape(features), seed) < share
+        order = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(features)[0]), seed)
+        return tf.where(taken, tf.gather(features, order), features), *rest
+
+    return tf.data.Dataset.zip(batches, seeds).map(swap)

@@ -46,15 +46,17 @@ def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
 
 def row_marks(records: Table, most: int = 100_000) -> np.ndarray:
     """A number for each record (of a sample, if there are very many) by which it can be known again, but not read."""
-    import pandas as pd
-
-    frame = pd.DataFrame({name: column for name, column in records.items() if column.ndim == 1})
-    marks = pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")
-    if len(marks) > most:
-        marks = np.random.default_rng(0).permutation(marks)[:most]
-    return np.unique(marks)
+    marks = np.unique(_marks(records))
+    return np.sort(np.random.default_rng(0).permutation(marks)[:most])
 
 
 def seen_before(records: Table, marks: np.ndarray | None) -> int | None:
     """How many of the records were learned from (at least, where only a sample was marked); None where not known."""
-    return None if marks is None else int(np.isin(row_marks(records, rows(records)), marks).sum())
+    return None if marks is None else int(np.isin(_marks(records), marks).sum())
+
+
+def _marks(records: Table) -> np.ndarray:
+    import pandas as pd
+
+    frame = pd.DataFrame({name: column for name, column in records.items() if column.ndim == 1})
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")

@@ -57,7 +57,8 @@ class NumberScale(keras.layers.Layer):
             slope[column, : len(edges) - 1] = 1 / np.diff(edges)
             median[column] = np.median(whole[seen])
             mean[column], sharpness[column] = center(whole[seen])
-            log_mean[column], log_sharpness[column] = center(np.sign(whole[seen]) * np.log1p(np.abs(whole[seen])))
+            logs = np.sign(whole[seen]) * np.log1p(np.abs(whole[seen]))
+            log_mean[column], log_sharpness[column] = center(logs, 1e-3)  # logarithms differ by runtime in the last bit
         self.build()
         self.set_weights([low, slope, median, mean, sharpness, log_mean, log_sharpness])
         return self
@@ -80,10 +81,10 @@ class NumberScale(keras.layers.Layer):
         return {**super().get_config(), "columns": self.columns, "bins": self.bins, "gaps": list(self.gaps)}
 
 
-def center(values: np.ndarray) -> tuple[float, float]:
-    """Mean of a column and 1 / its standard deviation, or 0 where only rounding errors vary."""
+def center(values: np.ndarray, least: float = 1e-6) -> tuple[float, float]:
+    """Mean of a column and 1 / its standard deviation, or 0 where that is below `least` of the mean."""
     mean, spread = float(values.mean()), float(values.std())
-    return mean, 1 / spread if spread > 1e-6 * (abs(mean) + 1e-6) else 0.0
+    return mean, 1 / spread if spread > least * (abs(mean) + 1e-6) else 0.0
 
 
 def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.ndarray:

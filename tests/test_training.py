@@ -1,0 +1,339 @@
+"""Training: the clock, the best weights, early and NaN stop, interruptions, and going on after a crash."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apptemplates as at
+from apptemplates import training
+from apptemplates.data import synthetic
+from apptemplates.data.schema import DataError
+from apptemplates.data.table import take
+from apptemplates.evaluation import metrics
+
+
+def network(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+
+
+def batches(n=128, size=16, sign=1.0, wait=0.0, seed=0):
+    """Batches of a linear target; each takes `wait` seconds to come."""
+    features = np.random.default_rng(seed).normal(size=(n, 4)).astype("float32")
+    target = sign * features.sum(axis=1, keepdims=True)
+
+    def slowly(x, y):
+        time.sleep(wait)
+        return x, y
+
+    made = tf.data.Dataset.from_tensor_slices((features, target)).batch(size)
+    if wait:
+        count = made.cardinality()
+        made = made.map(lambda x, y: tf.numpy_function(slowly, (x, y), (tf.float32, tf.float32)))
+        made = made.map(lambda x, y: (tf.ensure_shape(x, (None, 4)), tf.ensure_shape(y, (None, 1))))
+        made = made.apply(tf.data.experimental.assert_cardinality(count))
+    return made
+
+
+def run(model, train=None, valid=None, **changes):
+    arguments = {
+        "objective": {"optimizer": keras.optimizers.Adam(), "loss": "mse"},
+        "rate": 0.01,
+        "epochs": 5,
+        "patience": 3,
+        "clock": training.Clock(None),
+        "verbose": 0,
+    } | changes
+    return training.run(
+        model, batches() if train is None else train, batches(seed=1) if valid is None else valid, **arguments
+    )
+
+
+class At(keras.callbacks.Callback):
+    """Does something at the begin of one epoch."""
+
+    def __init__(self, epoch, action):
+        super().__init__()
+        self.epoch, self.action = epoch, action
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.action(self.model)
+
+
+class Kept(keras.callbacks.Callback):
+    """The weights and learning rates as they went by."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights, self.rates, self.epochs = [], [], []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(epoch)
+        self.weights.append(self.model.get_weights())
+
+
+def raising(error):
+    def action(_):
+        raise error
+
+    return action
+
+
+def fill_with_nan(model):
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+
+
+def same(first, second, **kwargs):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, **kwargs)
+
+
+# ---- the clock -------------------------------------------------------------
+
+
+def test_clock_counts_what_was_spent_before():
+    clock = training.Clock(1)
+    clock.spent += 50
+    assert 50 <= clock.passed() < 51
+    assert 50 < clock.deadline() < 60
+    assert training.Clock(1).deadline(0.5) < 30 < training.Clock(1).deadline() < 60
+    assert training.Clock(None).deadline() == float("inf")
+    clock.spent += 50
+    assert clock.deadline() <= clock.passed() + 0.01
+
+
+@pytest.mark.parametrize("minutes", [0, -1, "5", float("nan")])
+def test_minutes_must_be_a_number_above_zero(minutes):
+    with pytest.raises(ValueError, match=r"minutes must be a number above 0, or None"):
+        training.Clock(minutes)
+
+
+@pytest.mark.parametrize("train_wait, valid_wait", [(0.1, 0.4), (0.4, 0.02)], ids=["slow validation", "slow training"])
+def test_the_clock_holds_on_a_slow_model(train_wait, valid_wait):
+    model, seconds = network(), 4.0
+    model.compile("adam", "mse")
+    model.fit(batches(32), validation_data=batches(32), shuffle=False, verbose=0)  # imports and traces apart
+    clock = training.Clock(seconds / 60)
+    done = run(model, batches(wait=train_wait), batches(wait=valid_wait), epochs=1000, clock=clock)
+    assert clock.passed() < 1.1 * seconds
+    assert clock.passed() > 0.5 * seconds
+    assert done["stopped"] == "the minutes were used up"
+    assert np.isfinite(done["history"]["val_loss"]).all() and np.isfinite(model.get_weights()[0]).all()
+
+
+def test_the_clock_stops_within_the_first_epoch():
+    clock = training.Clock(2 / 60)
+    model = network()
+    before = model.get_weights()
+    done = run(model, batches(16 * 400, wait=0.05), epochs=3, clock=clock)
+    assert clock.passed() < 6 and len(done["history"]["loss"]) == 1
+    assert not np.allclose(before[0], model.get_weights()[0])
+
+
+def test_cosine_starts_soft_and_ends_at_zero():
+    kept = Kept()
+    run(network(), epochs=10, patience=None, callbacks=[kept])
+    rates = np.array(kept.rates)
+    assert len(rates) == 80
+    assert rates[0] < 0.2 * rates.max() and rates.max() == pytest.approx(0.01, rel=0.02)
+    top = rates.argmax()
+    assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) < 0).all()
+    assert rates[-1] < 1e-3 * rates.max()
+
+
+def test_cosine_ends_with_the_time():
+    kept = Kept()
+    run(network(), batches(wait=0.02), epochs=1000, clock=training.Clock(3 / 60), callbacks=[kept], patience=None)
+    assert len(kept.rates) < 500 and kept.rates[-1] < 0.001 and kept.rates[-1] < 0.5 * max(kept.rates)
+
+
+# ---- the best weights ------------------------------------------------------
+
+
+def test_the_best_weights_are_restored():
+    kept, model = Kept(), network()
+    done = run(model, valid=batches(sign=-1.0), epochs=9, patience=2, callbacks=[kept])  # the more it learns, the worse
+    losses = done["history"]["val_loss"]
+    assert int(np.argmin(losses)) + 1 == done["epochs"] < len(losses)
+    same(model.get_weights(), kept.weights[done["epochs"] - 1], rtol=0)
+    assert not np.allclose(kept.weights[-1][0], model.get_weights()[0])
+
+
+def test_patience_counts_epochs_without_a_better_loss():
+    for patience in (1, 2):
+        done = run(network(), rate=1e-30, epochs=20, patience=patience)  # learns nothing
+        assert len(done["history"]["val_loss"]) == 1 + patience and done["epochs"] == 1
+        assert done["stopped"] == f"no better validation loss in {patience} epochs"
+
+
+def test_without_patience_it_runs_to_the_end_and_keeps_the_last():
+    kept, model = Kept(), network()
+    done = run(model, valid=batches(sign=-1.0), epochs=6, patience=None, callbacks=[kept])
+    assert done["epochs"] == 6 and done["stopped"] == "all epochs done"
+    same(model.get_weights(), kept.weights[-1], rtol=0)
+
+
+def test_nan_from_the_start_is_an_error():
+    bad = batches().map(lambda x, y: (x, y * np.float32(np.nan)))
+    with pytest.raises(
+        training.TrainingError, match=r"the loss was not a number from the first epoch on; lower learning_rate"
+    ):
+        run(network(), bad, epochs=50)
+
+
+@pytest.mark.parametrize("patience", [3, None])
+def test_nan_later_keeps_the_best(patience):
+    kept, model = Kept(), network()
+    done = run(model, epochs=50, patience=patience, callbacks=[At(2, fill_with_nan), kept])
+    assert len(done["history"]["loss"]) == 3 and np.isnan(done["history"]["val_loss"][-1])
+    assert done["epochs"] == 2 and "no longer a number" in done["stopped"]
+    same(model.get_weights(), kept.weights[1], rtol=0)
+
+
+def test_interrupting_keeps_the_best_weights(capsys):
+    kept, model = Kept(), network()
+    done = run(model, epochs=50, callbacks=[At(3, raising(KeyboardInterrupt())), kept], verbose=1)
+    assert done["epochs"] == 3 and done["stopped"].startswith("interrupted")
+    assert len(done["history"]["val_loss"]) == 3
+    same(model.get_weights(), kept.weights[2], rtol=0)
+    assert "interrupted; the best weights so far are kept" in capsys.readouterr().err
+
+
+def test_interrupting_the_first_epoch_is_an_interruption():
+    with pytest.raises(KeyboardInterrupt):
+        run(network(), callbacks=[At(0, raising(KeyboardInterrupt()))])
+
+
+# ---- going on --------------------------------------------------------------
+
+
+def test_a_resumed_training_ends_as_one_that_was_never_broken(tmp_path):
+    whole, broken, resumed = network(), network(), network(seed=5)
+    expected = run(whole, epochs=6, patience=None)
+    mark = (tmp_path / "new folder" / "search.npz", "these data")
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(broken, epochs=6, patience=None, checkpoint=mark, callbacks=[At(4, raising(RuntimeError("power cut")))])
+    kept = Kept()
+    clock = training.Clock(None)
+    done = run(resumed, epochs=6, patience=None, checkpoint=mark, callbacks=[kept], clock=clock)
+    assert kept.epochs == [4, 5] and done["epochs"] == 6
+    same(resumed.get_weights(), whole.get_weights(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(done["history"]["val_loss"], expected["history"]["val_loss"], rtol=1e-4)
+    assert clock.spent > 0
+    with pytest.raises(DataError, match=r"checkpoint .* belongs to other data or other settings than this fit"):
+        run(network(), checkpoint=(mark[0], "other data"))
+
+
+def test_a_resumed_training_keeps_the_best_of_before(tmp_path):
+    mark = (tmp_path / "search.npz", "these data")
+    kept = Kept()
+    with pytest.raises(RuntimeError):
+        callbacks = [kept, At(2, raising(RuntimeError()))]
+        run(network(), valid=batches(sign=-1.0), epochs=9, patience=4, checkpoint=mark, callbacks=callbacks)
+    model = network(seed=5)
+    done = run(model, valid=batches(sign=-1.0), epochs=9, patience=4, checkpoint=mark)
+    assert done["epochs"] == 1 and len(done["history"]["val_loss"]) == 5
+    same(model.get_weights(), kept.weights[0], rtol=0)
+
+
+CHILD = """
+import sys, time
+import keras
+import apptemplates as at
+from apptemplates.data import synthetic
+
+class Slowly(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.4)
+
+app = at.FraudDetector(label="fraud", entities=("card", "terminal"), epochs=12, batch_size=128)
+app.fit(synthetic.payments(1200), checkpoint=sys.argv[1], callbacks=[Slowly()], verbose=0)
+"""
+
+
+def epoch_of(file):
+    try:
+        with np.load(file) as saved:
+            return json.loads(str(saved["note"]))["epoch"]
+    except FileNotFoundError:
+        return 0
+
+
+def test_a_killed_fit_goes_on_from_its_last_epoch(tmp_path):
+    folder = tmp_path / "checkpoint"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 120
+        while epoch_of(folder / "search.npz") < 2:
+            assert child.poll() is None, child.stderr.read()
+            assert time.monotonic() < until, "no second epoch in two minutes"
+            time.sleep(0.05)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+    reached = epoch_of(folder / "search.npz")
+    assert 2 <= reached < 12
+
+    def same_call(table, kept=None, **changes):
+        roles = {"label": "fraud", "entities": ("card", "terminal"), "epochs": 12, "batch_size": 128}
+        app = at.FraudDetector(**roles | changes)
+        return app.fit(table, checkpoint=folder, callbacks=[kept] if kept else [], verbose=0)
+
+    table = synthetic.payments(1200)
+    for other, changes in ((synthetic.payments(1200, seed=1), {}), (table, {"learning_rate": 0.01})):
+        with pytest.raises(DataError, match=r"belongs to other data or other settings than this fit; choose another"):
+            same_call(other, **changes)
+    assert epoch_of(folder / "search.npz") == reached  # a refused call leaves it
+
+    kept = Kept()
+    app = same_call(table, kept)
+    assert kept.epochs[0] == reached
+    assert len(app.history_["val_loss"]) >= reached
+    assert app.is_fitted and len(app.predict(table)) == 1200
+    assert not list(folder.glob("*.npz")) and not list(folder.glob("*.part"))  # the next fit starts anew
+
+
+# ---- the whole fit ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def halves():
+    table = synthetic.payments(6000, seed=3)
+    return take(table, np.arange(4500)), take(table, np.arange(4500, 6000))
+
+
+def test_learning_from_the_held_out_rows_too_keeps_the_decision_calibrated(halves):
+    past, future = halves
+    roles = {"label": "fraud", "entities": ("card", "terminal"), "epochs": 5, "batch_size": 128}
+    once = at.FraudDetector(**roles, refit=False).fit(past, verbose=0)
+    twice = at.FraudDetector(**roles, refit=True).fit(past, verbose=0)
+    assert twice.learned_["training"]["refit"] and not once.learned_["training"]["refit"]
+    assert twice.learned_["temperature"] == pytest.approx(once.learned_["temperature"], rel=1e-3)
+    assert not np.allclose(once.network_.get_weights()[0], twice.network_.get_weights()[0])
+    for app in (once, twice):
+        chance = app.predict(future).probability.to_numpy()
+        assert metrics.ece(future["fraud"], chance) < 0.02
+        assert 0.5 < chance.mean() / future["fraud"].mean() < 2
+        assert metrics.average_precision(future["fraud"], chance) > 3 * future["fraud"].mean()
+
+
+def test_fit_keeps_to_its_minutes(halves, monkeypatch):
+    monkeypatch.setattr(at.FraudDetector, "patience", 10_000)  # only the clock stops it
+    began = time.monotonic()
+    app = at.FraudDetector(label="fraud", entities=("card", "terminal"), epochs=10_000, batch_size=16)
+    app.fit(halves[0], minutes=0.15, verbose=0)
+    assert time.monotonic() - began < 19
+    assert app.learned_["training"]["stopped"] == "the minutes were used up"
+    assert app.learned_["training"]["minutes"] < 19 / 60
