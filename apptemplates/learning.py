@@ -57,22 +57,27 @@ def learn(
     app.history_ = done.pop("history")
     app.learned_ = {"data": describe(train.records, valid.records), "seed": app.seed, "training": done}
     decide(app, train, valid)
+    refit = refit and not done["stopped"].startswith("interrupted")
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
         # the decision stays as the held-out rows judged it; the network behind it then learns from those rows too
         keras.utils.set_random_seed(app.seed)
         again = app.build_network(app.preprocessor_)
-        training.run(
-            again,
-            app.make_batches(Part.joined(train, valid), training=True),
-            None,
-            objective=app.objective(),
-            epochs=done["epochs"],
-            patience=None,
-            checkpoint=marks[1],
-            title=f"{app.name}, with the held-out rows",
-            **common,
-        )
-        app.network_.set_weights(again.get_weights())
+        try:
+            training.run(
+                again,
+                app.make_batches(Part.joined(train, valid), training=True),
+                None,
+                objective=app.objective(),
+                epochs=done["epochs"],
+                patience=None,
+                checkpoint=marks[1],
+                title=f"{app.name}, with the held-out rows",
+                **common,
+            )
+        except training.TrainingError:
+            refit = False  # the network that was held against the other rows stays
+        else:
+            app.network_.set_weights(again.get_weights())
     done |= {"refit": refit, "minutes": clock.passed() / 60}
     for file in files:
         file.unlink(missing_ok=True)
@@ -124,7 +129,7 @@ def weighted(owner: str, table: Table, weight: Any) -> Table:
     if isinstance(weight, str):
         if weight not in table:
             raise DataError(
-                f"{owner}: sample_weight names column {weight!r}, which is not there{nearest(weight, table)}."
+                f"{owner}: sample_weight names column {weight!r}, which is not there{nearest(weight, table) or '.'}"
             )
         table = dict(table)
         weight = table.pop(weight)
@@ -153,7 +158,8 @@ def split_parts(app: Any, table: Table, validation: Any) -> tuple[Part, Part]:
     train.inputs  # noqa: B018 (prepared now: the state is about to grow)
     state = app.remember(first, state)
     valid = Part(second, partial(app.prepare, state=state))
-    app.state_ = app.remember(second, state)
+    # what a saved folder keeps and no more, so that a loaded template answers as this one does
+    app.state_ = app.open_state(app.close_state(app.remember(second, state), share=False))
     return train, valid
 
 
