@@ -69,7 +69,7 @@ class Policy:
                 if value not in columns:
                     raise ValueError(
                         f"{owner}: policy cost_of_miss={value!r} names no number column; there are "
-                        f"{', '.join(map(repr, columns)) or 'none'}{nearest(value, columns)}."
+                        f"{', '.join(map(repr, columns)) or 'none'}{nearest(value, columns) or '.'}"
                     )
             elif not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
                 raise ValueError(f"{owner}: policy {name!r} must be a number >= 0. Received: {value!r}.")

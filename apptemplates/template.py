@@ -315,7 +315,7 @@ class Template(Contract):
 
     # ---- judging -----------------------------------------------------------
 
-    def evaluate(self, source: Any, labels: Any = None, *, by: Iterable[str] = ()) -> Any:
+    def evaluate(self, source: Any, labels: Any = None, *, by: str | Iterable[Any] = ()) -> Any:
         """How good the answers to these records are.
 
         Args:
@@ -329,7 +329,7 @@ class Template(Contract):
         from apptemplates.evaluation import assess
 
         self._check_fitted()
-        return assess.assess(self, self._read(source, labels), tuple(by))
+        return assess.assess(self, self._read(source, labels), (by,) if isinstance(by, str) else tuple(by))
 
     def explain(self, source: Any, labels: Any = None) -> Any:
         """What decided the answers: a `Report` with a table, figures and how far to trust them."""

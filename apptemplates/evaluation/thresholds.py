@@ -138,6 +138,8 @@ def by_policy(
         return (1.0, cost, cost) if isinstance(miss, str) else (0.0, 1.0, cost / max(cost + miss, 1e-9))
     if by_value and value is None:
         raise ValueError("policy cost_of_miss names a column, but this folder was shared without it; give a number.")
+    if not 0 < allowed < len(probability):
+        return 0.0, 1.0, 0.0 if allowed > 0 else 2.0  # all or none, of whatever will be asked
     scores = probability * value if by_value else probability
     return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
 

@@ -9,6 +9,11 @@ import numpy as np
 
 MISSING = "(missing)"  # a graph's vocabulary can not hold the empty string
 WORDS = 64  # places that the words of a free text are spread over
+# names that layers and operations of our graphs have, where Keras wants every name once
+GRAPH = re.compile(
+    r"(preprocessor|network|numbers|reshape|concatenate|logit|temperature|probability|alarm|mean|square|subtract"
+    r"|zeros_like)(_\d+)?|.*_words"
+)
 
 
 class Column(NamedTuple):
@@ -37,6 +42,8 @@ def plan(kinds: Mapping[str, str], taken: Iterable[str] = ()) -> list[Column]:
         if kind not in ("number", "flag", "category", "time", "text"):
             continue
         entry = plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "column"
+        if GRAPH.fullmatch(plain):
+            entry = plain = f"{plain}_column"
         number = 2
         while entry in used:
             entry, number = f"{plain}_{number}", number + 1
