@@ -11,7 +11,8 @@ from apptemplates.data.schema import Schema
 from apptemplates.data.table import Table, concat
 
 Answers = dict[str, np.ndarray]
-WEIGHT = "sample weight"  # the column that carries `fit(sample_weight=)` through a split
+# the column that carries `fit(sample_weight=)` through a split; no column of a user's is called so
+WEIGHT = "apptemplates: sample weight"
 
 
 @dataclass(frozen=True)

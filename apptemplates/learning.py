@@ -155,7 +155,8 @@ def split_parts(app: Any, table: Table, validation: Any) -> tuple[Part, Part]:
             second[WEIGHT] = np.ones(rows(second))
     state = app.open_state({}) if app.state_ is None else app.state_
     train = Part(first, partial(app.prepare, state=state))
-    train.inputs  # noqa: B018 (prepared now: the state is about to grow)
+    if not train.inputs:  # prepared now: the state is about to grow
+        raise DataError(f"{app.name}: no column is left to learn from; give the table more than names and ids.")
     state = app.remember(first, state)
     valid = Part(second, partial(app.prepare, state=state))
     # what a saved folder keeps and no more, so that a loaded template answers as this one does

@@ -592,6 +592,8 @@ def unnamed(n, seed=0):
         "payment_id": np.arange(n) + 5_000,
         "currency": np.full(n, "EUR", object),
         "fee": np.full(n, 0.3),
+        "empty": np.full(n, np.nan),
+        "void": np.full(n, None, object),
     }
 
 
@@ -609,6 +611,8 @@ def test_unnamed_columns_have_kinds(broad):
         **expected,
         "payment_id": "id",
         "currency": "category",
+        "empty": "number",
+        "void": "category",
         "fee": "number",
     }
 
@@ -640,7 +644,7 @@ def test_unnamed_columns_are_used(broad, name, value, used):
         "note": "lorem ipsum sit amet magna 3",
     }
     query = {column: values[0] for column, values in QUERIES.items()} | start
-    query |= {"payment_id": 9, "currency": "EUR", "fee": 0.3}
+    query |= {"payment_id": 9, "currency": "EUR", "fee": 0.3, "empty": None, "void": None}
     before = broad.predict_one(query)["probability"]
     after = broad.predict_one({**query, name: value})
     assert after["problem"] == "" and np.isfinite(after["probability"])
@@ -665,23 +669,17 @@ def test_ignored_columns_and_kinds_said_otherwise():
         detector(kinds={"channel": "colour"}).fit(TRAIN, verbose=0)
 
 
+def test_a_table_with_nothing_to_learn_from():
+    app = at.FraudDetector(label="fraud", time=None, amount=None)
+    table = {"fraud": TRAIN["fraud"], "payment_id": np.arange(1200)}
+    with pytest.raises(DataError, match=r"^FraudDetector: no column is left to learn from; give the table more than "):
+        app.fit(table, verbose=0)
+
+
 def test_columns_may_have_any_name(app, tmp_path):
     rng = np.random.default_rng(0)
-    odd = [
-        "A",
-        "a",
-        "a/b",
-        "größe",
-        "金額",
-        "history",
-        "self",
-        "%s {x}",
-        "'quoted'",
-        "1",
-        " ",
-        "x" * 200,
-        "channel_words",
-    ]
+    odd = ["A", "a", "a/b", "größe", "金額", "history", "self", "%s {x}", "1", " ", "x" * 200, "sample weight"]
+    odd += ["channel_words"]
     # and what layers and operations of the graph are called
     graph = {operation.name for operation in (*app.model_.operations, *app.preprocessor_.operations)}
     odd += sorted(name for name in graph if not name[-1].isdigit())
