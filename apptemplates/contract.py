@@ -57,6 +57,7 @@ class Contract(abc.ABC):
     target: ClassVar[str] = "label"  # the role whose column is learned
     policy_arguments: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops
+    slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
 
     @classmethod
     @abc.abstractmethod

@@ -48,17 +48,20 @@ class BestWeights(keras.callbacks.Callback):
 
     Args:
         patience: Epochs without a new best after which training stops; None keeps the latest weights instead.
+        slack: Share by which a later epoch may be worse and still be kept: with few held-out cases the loss of single
+            epochs is mostly noise, and the last epochs of a falling learning rate are the better ones.
     """
 
-    def __init__(self, patience: int | None) -> None:
+    def __init__(self, patience: int | None, slack: float = 0.0) -> None:
         super().__init__()
-        self.patience, self.best, self.epoch = patience, math.inf, -1
+        self.patience, self.slack, self.best, self.epoch = patience, slack, math.inf, -1
         self.weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {}).get("val_loss", (logs or {})["loss"])
-        if loss < self.best or (self.patience is None and math.isfinite(loss)):
-            self.best, self.epoch, self.weights = loss, epoch, self.model.get_weights()
+        good = math.isfinite(loss) and (loss < self.best or loss <= self.best + self.slack * abs(self.best))
+        if good or (self.patience is None and math.isfinite(loss)):
+            self.best, self.epoch, self.weights = min(loss, self.best), epoch, self.model.get_weights()
         elif self.patience is not None and epoch - self.epoch >= self.patience:
             self.model.stop_training = True
 
@@ -233,6 +236,7 @@ def run(
     rate: float,
     epochs: int,
     patience: int | None,
+    slack: float = 0.0,
     clock: Clock,
     share: float = 1.0,
     checkpoint: tuple[Path, str] | None = None,
@@ -249,6 +253,7 @@ def run(
         rate: The highest learning rate, of a cosine that ends with the epochs or the time.
         epochs: Passes at most.
         patience: Epochs without a better validation loss before it stops; None runs to the end and keeps its weights.
+        slack: See `BestWeights`.
         clock: Of the whole `fit`.
         share: The part of the time left that this run may use.
         checkpoint: File and fingerprint to go on from and to write at each epoch's end.
@@ -263,7 +268,7 @@ def run(
         KeyboardInterrupt: Before the first epoch ended, when there are no weights to keep.
     """
     network.compile(**objective)
-    best = BestWeights(patience)
+    best = BestWeights(patience, slack)
     own: list[Any] = [best]
     start, keeper = 0, None
     if checkpoint is not None:

@@ -27,7 +27,7 @@ class NumberScale(keras.layers.Layer):
     Reference: Gorishniy et al., 2022, On Embeddings for Numerical Features in Tabular Deep Learning, arXiv:2203.05556.
     """
 
-    def __init__(self, columns: int, bins: int = 16, gaps: tuple[int, ...] = (), **kwargs: Any) -> None:
+    def __init__(self, columns: int, bins: int = 40, gaps: tuple[int, ...] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.columns, self.bins, self.gaps = columns, bins, tuple(gaps)
 
@@ -42,7 +42,7 @@ class NumberScale(keras.layers.Layer):
 
         Args:
             values: (n, d) with NaN where missing.
-            important: (n,) bool; half of the edges are taken from these rows, where a rare class needs a finer scale.
+            important: (n,) bool; more edges are put where these rows differ from the others, see `edges_of`.
         """
         low, slope = np.zeros((self.columns, self.bins)), np.zeros((self.columns, self.bins))
         median, mean, sharpness, log_mean, log_sharpness = np.zeros((5, self.columns))
@@ -51,7 +51,7 @@ class NumberScale(keras.layers.Layer):
             seen = np.isfinite(whole)
             if not seen.any():
                 continue
-            edges = edges_of(whole[seen], None if important is None else whole[seen & important], self.bins)
+            edges = edges_of(whole[seen], None if important is None else important[seen], self.bins)
             low[column] = edges[-1]
             low[column, : len(edges) - 1] = edges[:-1]
             slope[column, : len(edges) - 1] = 1 / np.diff(edges)
@@ -88,22 +88,46 @@ def center(values: np.ndarray, least: float = 1e-6) -> tuple[float, float]:
 
 
 def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.ndarray:
-    """Increasing edges (at most bins + 1) with about equally many values between them.
+    """Increasing edges (at most bins + 1) of the intervals that a column is cut into.
 
-    Half of them are quantiles of the important values, where there are any.
+    Without important rows they are quantiles. With them two fifths are quantiles of all values, a fifth quantiles of
+    the important ones, and the rest stand close to both sides of where a small tree would part the important rows from
+    the others, so that a network can step there.
+
+    Args:
+        values: (n,) finite.
+        important: (n,) bool or None.
+        bins: Most intervals.
     """
     if not len(values):
         return np.array([0.0, 1.0])
-    if important is None or not len(important):
+    if important is None or important.all() or not important.any():
         edges = np.quantile(values, np.linspace(0, 1, bins + 1))
     else:
-        half = bins // 2
-        rare = np.quantile(important, np.linspace(0, 1, half + 1)[1:-1])
-        edges = np.concatenate([np.quantile(values, np.linspace(0, 1, bins - half + 2)), rare])
+        share = max(1, bins // 5)
+        whole = np.quantile(values, np.linspace(0, 1, 2 * share + 1))
+        rare = np.quantile(values[important], np.linspace(0, 1, share + 1)[1:-1])
+        edges = np.concatenate([whole, rare, steps_of(values, important, share)])
     edges = np.unique(edges)
     gaps = np.diff(edges, prepend=-np.inf)
     edges = edges[gaps > 1e-6 * max(edges[-1] - edges[0], 1e-9)]
     return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1.0])
+
+
+def steps_of(values: np.ndarray, important: np.ndarray, number: int, most: int = 50_000) -> np.ndarray:
+    """Neighbouring values on both sides of at most so many cuts between important rows and others.
+
+    The cuts are those of a decision tree on this one column, grown on all important rows and a sample of the others.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    others = np.random.default_rng(0).permutation(np.flatnonzero(~important))[:most]
+    rows = np.concatenate([np.flatnonzero(important), others])
+    tree = DecisionTreeClassifier(criterion="entropy", max_leaf_nodes=number + 1, min_samples_leaf=20, random_state=0)
+    grown = tree.fit(values[rows, None], important[rows]).tree_
+    seen = np.unique(values)
+    right = np.clip(np.searchsorted(seen, grown.threshold[grown.feature >= 0], side="right"), 1, max(1, len(seen) - 1))
+    return np.concatenate([seen[right - 1], seen[np.minimum(right, len(seen) - 1)]])
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -142,7 +166,7 @@ def build_preprocessor(
     Args:
         inputs: Training rows: float32 (n,) or (n, k), or object arrays (n,) of words.
         bins: Intervals of each number.
-        important: (n,) bool, see `QuantileScale.adapt`.
+        important: (n,) bool, see `NumberScale.adapt`.
         most_words: Words of a column that get a feature of their own.
 
     Returns:

@@ -128,6 +128,7 @@ GRIDS: dict[str, dict[str, list]] = {
         "n_estimators": [200],
         "max_depth": [10, 20, None],
         "min_samples_leaf": [1, 4, 8],
+        "criterion": ["gini", "entropy"],
         "max_features": [0.2, 0.3, 0.5, "sqrt"],
     },
 }
@@ -167,14 +168,42 @@ def tune(table: pd.DataFrame, setting: str, number: int) -> None:
 
 TUNED: dict[str, dict[str, dict]] = {
     "strict": {
-        "XGBoost": {"n_estimators": 200, "max_depth": 3, "learning_rate": 0.2, "min_child_weight": 3, "reg_lambda": 5},
-        "LightGBM": {"n_estimators": 200, "num_leaves": 8, "learning_rate": 0.1, "reg_lambda": 5},
-        "random forest": {"n_estimators": 200, "max_depth": 20, "min_samples_leaf": 8, "max_features": 0.2},
+        "XGBoost": {
+            "n_estimators": 200,
+            "max_depth": 4,
+            "learning_rate": 0.2,
+            "min_child_weight": 3,
+            "reg_lambda": 20,
+            "colsample_bytree": 0.8,
+        },
+        "LightGBM": {
+            "n_estimators": 400,
+            "num_leaves": 16,
+            "learning_rate": 0.05,
+            "min_child_samples": 50,
+            "reg_lambda": 5,
+            "subsample": 0.6,
+            "subsample_freq": 1,
+        },
+        "random forest": {"n_estimators": 200, "min_samples_leaf": 8, "max_features": 0.5, "criterion": "entropy"},
     },
     "own": {
-        "XGBoost": {"n_estimators": 300, "max_depth": 4, "learning_rate": 0.05, "colsample_bytree": 0.5},
-        "LightGBM": {"n_estimators": 300, "num_leaves": 8, "learning_rate": 0.04, "colsample_bytree": 0.5},
-        "random forest": {"n_estimators": 200, "max_depth": 20, "min_samples_leaf": 4, "max_features": 0.3},
+        "XGBoost": {
+            "n_estimators": 400,
+            "max_depth": 4,
+            "learning_rate": 0.03,
+            "min_child_weight": 3,
+            "colsample_bytree": 0.5,
+        },
+        "LightGBM": {
+            "n_estimators": 400,
+            "num_leaves": 16,
+            "learning_rate": 0.1,
+            "min_child_samples": 20,
+            "colsample_bytree": 0.3,
+            "reg_lambda": 20,
+        },
+        "random forest": {"n_estimators": 60, "min_samples_leaf": 8, "max_features": 0.3, "criterion": "entropy"},
     },
 }
 
