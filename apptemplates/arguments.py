@@ -2,9 +2,10 @@
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from apptemplates.data.splits import span
 from apptemplates.policy import Policy
 
 WORDS = {
@@ -62,3 +63,41 @@ def settle(owner: str, name: str, hint: Any, value: Any) -> Any:
     if not fits:
         raise ValueError(f"{owner}: {name} must be {wanted}. Received: {given!r}.")
     return value
+
+
+def lengths(owner: str, name: str, durations: Iterable[str]) -> list[int]:
+    """Stretches of time such as "7D" in microseconds.
+
+    Raises:
+        ValueError: One can not be read.
+    """
+    try:
+        return [int(span(duration).astype("int64")) for duration in durations]
+    except ValueError as error:
+        raise ValueError(f"{owner}: {name}: {str(error).rstrip('.')}.") from None
+
+
+def different_lengths(owner: str, name: str, durations: tuple[str, ...]) -> None:
+    """Refuses stretches of time that are equal or 0."""
+    found = lengths(owner, name, durations)
+    if 0 in found or len(set(found)) < len(found):
+        raise ValueError(f"{owner}: {name} must be of different lengths above 0. Received: {durations}.")
+
+
+def one_role_each(owner: str, roles: Mapping[str, Any], together: Collection[tuple[str, str]] = ()) -> None:
+    """Refuses a column that is named twice.
+
+    Args:
+        owner: Name of the template.
+        roles: Role to a column, several or None.
+        together: Pairs of roles, in their order, that one column may have both.
+    """
+    taken: dict[str, str] = {}
+    for role, chosen in roles.items():
+        for column in (chosen,) if isinstance(chosen, str) else chosen or ():
+            if column in taken and (taken[column], role) not in together:
+                raise ValueError(
+                    f"{owner}: column {column!r} is named in {taken[column]}= and again in {role}=; "
+                    "each column has one role."
+                )
+            taken[column] = role

@@ -75,6 +75,8 @@ class Policy:
                 raise ValueError(f"{owner}: policy {name!r} must be a number >= 0. Received: {value!r}.")
             elif name in ("alarm_rate", "min_sensitivity", "min_specificity", "max_error", "refer_rate") and value > 1:
                 raise ValueError(f"{owner}: policy {name!r} is a share between 0 and 1. Received: {value!r}.")
+        if self.reviews_per_day is not None and self.alarm_rate is not None:
+            raise ValueError(f"{owner}: a policy takes reviews_per_day or alarm_rate, not both.")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -38,12 +38,17 @@ def model_card(app: Any, versions: dict[str, str]) -> str:
         f"- Application: `{name}` of apptemplates {versions['apptemplates']}",
         *(f"- {key}: `{value!r}`" for key, value in app.get_params().items()),
         f"- Data it was meant for: {card.data}",
-        f"- Data it learned from: {app.learned_['data']['rows']:,} records; {app.learned_.get('licence') or LICENCE}",
+        f"- Data it learned from: {_learned_from(app.learned_)}",
         f"- Reference: {card.reference}",
         f"- Saved with {', '.join(f'{package} {version}' for package, version in versions.items())}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _learned_from(learned: dict[str, Any]) -> str:
+    rows = learned.get("data", {}).get("rows")
+    return f"{'' if rows is None else f'{rows:,} records; '}{learned.get('licence') or LICENCE}"
 
 
 def _numbers(report: Any) -> list[str]:

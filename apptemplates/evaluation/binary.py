@@ -1,10 +1,12 @@
 """How good yes-or-no decisions are: the numbers, the pictures and the simple method of every such application."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from apptemplates.evaluation import figures, metrics
+from apptemplates.policy import Policy
 
 Costs = tuple[float | np.ndarray, float]  # of a miss (one number or one a row) and of a needless alarm
 
@@ -31,6 +33,14 @@ def score(
         "ECE": metrics.ece(truth, probability),
     }
     return found if costs is None else found | {"cost per 1,000": metrics.cost_per_thousand(truth, alarm, *costs)}
+
+
+def costs_of(policy: Policy, truth: Mapping[str, np.ndarray]) -> Costs | None:
+    """The costs that a policy names, a column of the truth looked up; None where it names none."""
+    miss = policy.cost_of_miss
+    if miss is None:
+        return None
+    return truth[miss] if isinstance(miss, str) else miss, policy.cost_of_alarm or 0.0
 
 
 def pictures(truth: np.ndarray, probability: np.ndarray, costs: Costs | None, names: tuple[str, str]) -> list[Any]:

@@ -4,6 +4,8 @@ An alarm is `score >= threshold`. Every threshold is one of the scores given (or
 ties fall on one side together and a limit is never exceeded on the rows it was chosen on.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from apptemplates.policy import Policy
@@ -109,9 +111,7 @@ def by_reviews(score: np.ndarray, per_day: float, days: float) -> float:
     return _lowest_above(score, score, int(min(np.floor(per_day * days + ROUNDING), len(score))))
 
 
-def by_policy(
-    policy: Policy, probability: np.ndarray, value: np.ndarray | None = None, days: float | None = None
-) -> tuple[float, float, float]:
+def by_policy(policy: Policy, held_out: Mapping[str, np.ndarray]) -> tuple[float, float, float]:
     """The numbers of a decision: alarm where probability x (first x value + second) >= third.
 
     Costs weigh a calibrated probability as it is; a capacity or a rate is met on held-out rows.
@@ -119,19 +119,19 @@ def by_policy(
     Args:
         policy: `cost_of_miss` (a number, or the name of the value's column) and `cost_of_alarm`, or `reviews_per_day`,
             or `alarm_rate`.
-        probability: (n,) of held-out rows.
-        value: (n,) what a miss costs in each of these rows, or None.
-        days: How many days they cover, or None where they have no time.
+        held_out: `probability` (n,) of held-out rows; where known, what a miss costs in each of them, `record amount`
+            (n,), and how many `days` (1,) they cover.
 
     Raises:
         ValueError: `reviews_per_day` where there is no time.
     """
     by_value = isinstance(policy.cost_of_miss, str)
+    probability, value, days = held_out["probability"], held_out.get("record amount"), held_out.get("days")
     allowed = None if policy.alarm_rate is None else policy.alarm_rate * len(probability)
     if policy.reviews_per_day is not None:
         if days is None:
             raise ValueError("policy reviews_per_day needs the time of each row; give alarm_rate instead.")
-        allowed = policy.reviews_per_day * days
+        allowed = policy.reviews_per_day * float(days[0])
     if allowed is None:
         cost = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
         miss = cost if policy.cost_of_miss is None else policy.cost_of_miss
@@ -140,7 +140,7 @@ def by_policy(
         raise ValueError("policy cost_of_miss names a column, but this folder was shared without it; give a number.")
     if not 0 < allowed < len(probability):
         return 0.0, 1.0, 0.0 if allowed > 0 else 2.0  # all or none, of whatever will be asked
-    scores = probability * value if by_value else probability
+    scores = probability if value is None or not by_value else probability * value
     return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
+from apptemplates import arguments
 from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import batches, splits, synthetic
 from apptemplates.data.readers import read
@@ -17,7 +18,7 @@ from apptemplates.deploy import fast
 from apptemplates.evaluation import binary, calibration, metrics, table_explanation, thresholds
 from apptemplates.inference import fraud_detector as inference
 from apptemplates.inference.columns import Column, plan
-from apptemplates.inference.history import DAY, History, microseconds
+from apptemplates.inference.history import DAY, History
 from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
 from apptemplates.layers.ensemble import MeanLogit, MemberHeads, Members
@@ -100,26 +101,10 @@ class FraudDetector(Template):
             )
         if self.entities and not self.windows:
             raise ValueError("FraudDetector: windows must name at least one length such as '7D'. Received: ().")
-        for name, durations in (("windows", self.windows), ("label_delay", (self.label_delay,))):
-            try:
-                lengths = [microseconds(duration) for duration in durations]
-            except ValueError as error:
-                raise ValueError(f"FraudDetector: {name}: {error}.") from None
-            if name == "windows" and (0 in lengths or len(set(lengths)) < len(lengths)):
-                raise ValueError(f"FraudDetector: windows must be of different lengths above 0. Received: {durations}.")
-        self._refuse_two_roles()
-
-    def _refuse_two_roles(self) -> None:
-        roles: dict[str, str] = {}
-        for role in ("label", "time", "amount", "entities", "sensitive", "ignore", "kinds"):
-            chosen = getattr(self, role)
-            for name in (chosen,) if isinstance(chosen, str) else chosen or ():
-                if name in roles and (roles[name], role) != ("ignore", "kinds"):
-                    raise ValueError(
-                        f"FraudDetector: column {name!r} is named in {roles[name]}= and again in {role}=; "
-                        "each column has one role."
-                    )
-                roles[name] = role
+        arguments.different_lengths(self.name, "windows", self.windows)
+        arguments.lengths(self.name, "label_delay", (self.label_delay,))
+        roles = ("label", "time", "amount", "entities", "sensitive", "ignore", "kinds")
+        arguments.one_role_each(self.name, {role: getattr(self, role) for role in roles}, {("ignore", "kinds")})
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
@@ -304,18 +289,13 @@ class FraudDetector(Template):
                 "FraudDetector: policy reviews_per_day needs the time of each payment; name it with time=, or give "
                 "alarm_rate instead."
             )
-        if policy.reviews_per_day is not None and policy.alarm_rate is not None:
-            raise ValueError("FraudDetector: a policy takes reviews_per_day or alarm_rate, not both.")
 
     def apply_policy(self) -> None:
         self.model_.get_layer("alarm").set(*self._decision())
 
     def _decision(self) -> tuple[float, float, float]:
-        valid, days = self.valid_, self.valid_.get("days")
         assert self.policy is not None
-        return thresholds.by_policy(
-            self.policy, valid["probability"], valid.get("record amount"), None if days is None else float(days[0])
-        )
+        return thresholds.by_policy(self.policy, self.valid_)
 
     # ---- how it is judged --------------------------------------------------
 
@@ -334,11 +314,8 @@ class FraudDetector(Template):
         return binary.pictures(truth[self.label], answers["probability"], self._costs(truth), ("others", "frauds"))
 
     def _costs(self, truth: Table) -> binary.Costs | None:
-        policy = self.policy
-        if policy is None or policy.cost_of_miss is None:
-            return None
-        miss = truth[policy.cost_of_miss] if isinstance(policy.cost_of_miss, str) else policy.cost_of_miss
-        return miss, 0.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
+        assert self.policy is not None
+        return binary.costs_of(self.policy, truth)
 
     def fit_baseline(self, train: Part) -> Table:
         features = self._features(train.inputs)
