@@ -105,7 +105,7 @@ def edges_of(values: np.ndarray, important: np.ndarray | None, bins: int) -> np.
         edges = np.quantile(values, np.linspace(0, 1, bins + 1))
     else:
         share = max(1, bins // 5)
-        whole = np.quantile(values, np.linspace(0, 1, 2 * share + 1))
+        whole = np.quantile(values, np.linspace(0, 1, bins - 3 * share + 1))
         rare = np.quantile(values[important], np.linspace(0, 1, share + 1)[1:-1])
         edges = np.concatenate([whole, rare, steps_of(values, important, share)])
     edges = np.unique(edges)

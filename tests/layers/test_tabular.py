@@ -11,7 +11,7 @@ import apptemplates
 import apptemplates.layers
 from apptemplates.deploy.fast import Fast, batch
 from apptemplates.layers import tabular
-from apptemplates.layers.tabular import PACKAGE, NumberScale, PiecewiseLinear
+from apptemplates.layers.tabular import PACKAGE, NumberScale, PiecewiseLinear, edges_of
 
 WORDS = ["plain", "new\nline", 'quo"te', "a'b", "back\\slash", "ünï 字 🙂", "(missing)", " space ", "tab\t", "[UNK]x"]
 
@@ -179,9 +179,18 @@ def test_important_rows_get_a_finer_scale():
     values = np.concatenate([rng.uniform(0, 1, 9900), rng.uniform(10, 20, 100)])
     rare = np.arange(10_000) >= 9900
     ends = [[11], [19]]
-    plain = np.diff(scaled(ends, values, bins=8)[:, 0])[0]
-    finer = np.diff(scaled(ends, values, bins=8, important=rare)[:, 0])[0]
-    assert finer > 0.5 > plain
+    plain = np.diff(scaled(ends, values, bins=40)[:, 0])[0]
+    finer = np.diff(scaled(ends, values, bins=40, important=rare)[:, 0])[0]
+    assert finer > 0.2 > 0.05 > plain
+
+
+def test_edges_stand_on_both_sides_of_a_border_between_the_important_rows_and_the_others():
+    values = np.random.default_rng(0).permutation(np.linspace(0, 500, 5000))
+    important = values > 220
+    border = [values[~important].max(), values[important].min()]
+    edges = edges_of(values, important, 40)
+    assert set(border) <= set(edges) and len(edges) <= 41
+    assert not set(border) & set(edges_of(values, None, 40))
 
 
 def test_ties_and_few_values():
