@@ -238,7 +238,7 @@ def check_saved(case: Case) -> None:
         expect(done.returncode == 0, f"a fresh process could not load it: {done.stderr[-600:]}")
         import pandas
 
-        same(case.answers, pandas.read_csv(answers, keep_default_na=False), 1e-5)
+        same(case.answers, pandas.read_csv(answers, keep_default_na=False), 1e-6)
 
 
 def check_shared(case: Case) -> None:

@@ -143,8 +143,8 @@ def next_step(report: "Report", headline: str) -> str:
             "and until then trust the order of the answers more than their size."
         )
     return (
-        "No single weakness stands out; fit(diagnose=True) measures whether more records would help, "
-        "else look for columns that say something new."
+        "No single weakness stands out: more records to learn from, or columns that say something new, are what is "
+        "left to try."
     )
 
 
