@@ -27,6 +27,7 @@ from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 8
+TRIM = 50_000  # payments observed before the history is looked through for old ones
 
 
 @dataclass(kw_only=True, eq=False)
@@ -191,9 +192,11 @@ class FraudDetector(Template):
         table, _ = known.check(self.name, read(records))
         if self.entities and rows(table):
             state = self.open_state({}) if self.state_ is None else self.state_
-            self.state_ = state.note(*inference.payments(table, self.roles))
+            before, self.state_ = len(state), state.note(*inference.payments(table, self.roles))
             if not self.is_fitted:
                 self.before_ = self.state_
+            elif before // TRIM < len(self.state_) // TRIM:  # now and then what is too old to matter is let go
+                self.state_ = self.open_state(self.close_state(self.state_, share=False))
         return self
 
     @property

@@ -10,6 +10,7 @@ import apptemplates as at
 from apptemplates.data import synthetic
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import concat, take
+from apptemplates.inference.fraud_detector import payments as payments_of
 
 PAYMENTS = synthetic.payments(1500)
 TRAIN, TEST = take(PAYMENTS, slice(1200)), take(PAYMENTS, slice(1200, None))
@@ -794,3 +795,20 @@ def test_the_same_rows_twice_serve_as_two_payments(app):
     first = take(QUERIES, slice(0, 1))
     both = app.predict(concat([first, first]))
     assert both.probability[0] == pytest.approx(app.predict(first).probability[0], abs=1e-6)
+
+
+def test_observing_for_long_lets_old_payments_go(monkeypatch):
+    monkeypatch.setattr("apptemplates.templates.fraud_detector.TRIM", 100)
+    table = synthetic.payments(1500)
+    app = at.FraudDetector(label="fraud", entities=("card",), windows=("1D",), label_delay="1D", epochs=1)
+    app.fit(take(table, slice(0, 1000)), verbose=0)
+    for row in range(1000, 1300):
+        app.observe({name: column[row] for name, column in table.items()})
+    newest = table["time"][1299]
+    needed = int((table["time"][:1300] > newest - np.timedelta64(2, "D")).sum())
+    assert needed <= len(app.state_) < needed + 110
+    kept = app.predict(take(table, slice(1300, 1350)))
+    records, _ = app.record.check("test", take(table, slice(0, 1300)))
+    app.state_ = app.open_state({}).add(*payments_of(records, app.roles))
+    assert len(app.state_) == 1300
+    pd.testing.assert_frame_equal(app.predict(take(table, slice(1300, 1350))), kept)
