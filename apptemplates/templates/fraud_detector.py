@@ -122,7 +122,9 @@ class FraudDetector(Template):
             self.amount: Field("amount paid", low=0, role="amount"),
         }
         fields = {name: entry for name, entry in roles.items() if name is not None}
-        fields |= {name: Field("who or what took part in the payment", "category") for name in self.entities}
+        fields |= dict.fromkeys(
+            self.entities, Field("who or what took part in the payment", "category", role="entities")
+        )
         fields |= {
             name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive
         }

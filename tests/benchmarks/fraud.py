@@ -10,7 +10,7 @@ the test week only gives the numbers.
 """
 
 import argparse
-import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import apptemplates as at
 from apptemplates.inference.history import History
 
-FILE = "tabular/fraud_transactions/transactions_2018-06-18_2018-08-14.parquet"
-WEEK, DELAY = np.timedelta64(7, "D"), np.timedelta64(7, "D")
+sys.path.insert(0, str(Path(__file__).parents[2] / "saved_models" / "recipes"))
+from fraud_detector import WEEK, between, judged_rows, payments
+
 ROLES = {"label": "TX_FRAUD", "amount": "TX_AMOUNT"}
 ENTITIES = ("CUSTOMER_ID", "TERMINAL_ID")
-LEAKS = ("TX_FRAUD_SCENARIO", "TRANSACTION_ID", "TX_TIME_SECONDS", "TX_TIME_DAYS")
 WINDOWS = ("1D", "7D", "30D")
-
-
-def payments() -> pd.DataFrame:
-    """All payments, leaks left out."""
-    table = pd.read_parquet(Path(os.environ["APPTEMPLATES_DATA"]) / FILE)
-    return table.drop(columns=[name for name in LEAKS if name in table])
 
 
 def book_features(table: pd.DataFrame) -> pd.DataFrame:
@@ -53,26 +47,6 @@ def book_features(table: pd.DataFrame) -> pd.DataFrame:
     weekend = (times.astype("datetime64[D]").astype(int) + 3) % 7 >= 5
     columns |= {"TX_AMOUNT": table.TX_AMOUNT, "weekend": weekend.astype(int), "night": (hours <= 6).astype(int)}
     return pd.DataFrame({**columns, "TX_FRAUD": table.TX_FRAUD}, index=table.index)
-
-
-def between(table: pd.DataFrame, start: str | np.datetime64, days: int) -> np.ndarray:
-    """Which rows are of the days from `start` on."""
-    times, start = table.TX_DATETIME.to_numpy(), np.datetime64(start, "us")
-    return (times >= start) & (times < start + np.timedelta64(days, "D"))
-
-
-def judged_rows(table: pd.DataFrame, start: np.datetime64) -> np.ndarray:
-    """Rows of the week from `start`, without cards known to be fraudulent by then."""
-    learned = between(table, start - 2 * WEEK, 7)
-    frauds = table.TX_FRAUD.to_numpy() == 1
-    cards = table.CUSTOMER_ID.to_numpy()
-    known = set(cards[learned & frauds])
-    keep = np.zeros(len(table), bool)
-    for day in range(7):
-        known |= set(cards[between(table, start + np.timedelta64(day - 8, "D"), 1) & frauds])
-        today = between(table, start + np.timedelta64(day, "D"), 1)
-        keep[today] = ~np.isin(cards[today], list(known))
-    return keep
 
 
 def measure(table: pd.DataFrame, probability: np.ndarray) -> np.ndarray:

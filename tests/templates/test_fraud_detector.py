@@ -118,7 +118,7 @@ TIMES = TRAIN["time"].astype(str)
 BAD = {
     "missing column": (
         lambda: {name: column for name, column in TRAIN.items() if name != "card"},
-        r"column 'card' \(who or what took part in the payment\) is missing; there are 'time', .*; add it or name anot",
+        r"column 'card' \(who or what took part in the payment\) is missing; there are 'time', .*; name another column, or say entities=None",
     ),
     "one class": (
         lambda: {**TRAIN, "fraud": np.zeros(1200)},
