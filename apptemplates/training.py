@@ -59,7 +59,8 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {}).get("val_loss", (logs or {})["loss"])
-        good = math.isfinite(loss) and (loss < self.best or loss <= self.best + self.slack * abs(self.best))
+        limit = self.best + self.slack * abs(self.best) if math.isfinite(self.best) else math.inf
+        good = math.isfinite(loss) and loss < limit
         if good or (self.patience is None and math.isfinite(loss)):
             self.best, self.epoch, self.weights = min(loss, self.best), epoch, self.model.get_weights()
         elif self.patience is not None and epoch - self.epoch >= self.patience:

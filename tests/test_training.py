@@ -337,3 +337,12 @@ def test_fit_keeps_to_its_minutes(halves, monkeypatch):
     assert time.monotonic() - began < 19
     assert app.learned_["training"]["stopped"] == "the minutes were used up"
     assert app.learned_["training"]["minutes"] < 19 / 60
+
+
+def test_slack_keeps_a_later_epoch_that_is_hardly_worse():
+    best = training.BestWeights(patience=2, slack=0.02)
+    best.set_model(network())
+    for epoch, loss in enumerate((1.0, 0.5, 0.509, 0.52, 0.8)):
+        best.on_epoch_end(epoch, {"loss": loss, "val_loss": loss})
+    assert best.epoch == 2 and best.best == 0.5
+    assert best.model.stop_training

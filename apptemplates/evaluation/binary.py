@@ -29,6 +29,7 @@ def score(
         "precision": metrics.precision(truth, alarm),
         "alarm rate": metrics.alarm_rate(alarm),
         "false alarm rate": metrics.false_alarm_rate(truth, alarm),
+        "mean probability": float(np.mean(probability)) if len(probability) else float("nan"),
         "Brier score": metrics.brier(truth, probability),
         "ECE": metrics.ece(truth, probability),
     }

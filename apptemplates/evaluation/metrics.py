@@ -24,7 +24,7 @@ LOWER_IS_BETTER = frozenset(
 )
 
 #: Names of numbers that tell how often, not how well.
-NEITHER_BETTER = frozenset({"alarm rate", "mean unusualness"})
+NEITHER_BETTER = frozenset({"alarm rate", "mean probability", "mean unusualness"})
 
 
 def is_better(name: str, one: float, other: float) -> bool:
