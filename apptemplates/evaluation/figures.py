@@ -448,7 +448,7 @@ def _bars(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _short(name: object, longest: int = 24) -> str:
+def _short(name: object, longest: int = 38) -> str:
     # a dollar sign would start a formula
     text = str(name).replace("$", r"\$")
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -11,6 +11,7 @@ from apptemplates.evaluation import figures, metrics
 from apptemplates.evaluation.report import Report
 
 MOST_ROWS = 2_000  # rows that importance is measured on; attributions are given for every row
+FEWEST = 20  # rows below which shuffling among them says nothing
 CHECKED = 200  # rows that the explanation's faithfulness is measured on
 
 
@@ -65,27 +66,27 @@ def explain(
             return metrics.average_precision(truth[some], after)
         return -float(np.abs(after - before).mean())
 
-    importance = parts.permutation_importance(score_of, list(columns), repeats=3, seed=seed)
     trust = parts.faithfulness(answer, features[some[:CHECKED]], attributions[some[:CHECKED]], typical, seed=seed)
     lost = "average precision lost when the column is shuffled" if judged else "mean change when the column is shuffled"
-    pictures = [
-        figures.importance_bars(
-            importance["column"].tolist(),
-            importance["importance"].to_numpy(),
-            importance["low"].to_numpy(),
-            importance["high"].to_numpy(),
-            label=lost,
-        ),
-        figures.deletion(trust["curve"], trust["random_curve"]),
-    ]
-    if len(features) == 1:
+    size = pd.Series({column: np.abs(part).mean() for column, part in columns.items()}).sort_values(ascending=False)
+    named, importance, pictures = size.index[:3], None, []
+    if len(some) >= FEWEST:
+        importance = parts.permutation_importance(score_of, list(columns), repeats=3, seed=seed)
+        named = importance["column"].head(3)
+        spread = importance["low"].to_numpy(), importance["high"].to_numpy()
+        pictures = [
+            figures.importance_bars(importance["column"], importance["importance"].to_numpy(), *spread, label=lost)
+        ]
+    elif len(some) == 1:
         single = np.array([column[0] for column in columns.values()])
-        pictures.insert(0, figures.contribution_bars(list(columns), single))
-    top = ", ".join(importance["column"].head(3))
+        pictures = [figures.contribution_bars(list(columns), single)]
+    pictures.append(figures.deletion(trust["curve"], trust["random_curve"]))
+    # one answer has no interval: there the two numbers themselves are compared
+    better = trust["better"] if np.isfinite(trust["difference"].low) else trust["deletion"] < trust["random"]
     trusted = (
         "The explanation says more than chance about what moves an answer: taking away what it names first undoes the "
         "answer sooner than a random order does."
-        if trust["better"]
+        if better
         else "Do not rely on the explanation of single answers: taking away what it names first undoes the answer no "
         "sooner than a random order does."
     )
@@ -93,7 +94,7 @@ def explain(
         title=f"{title}: what decided",
         kind="explanation",
         verdict=[
-            f"What matters most to the answers is {top}.",
+            f"What matters most to {'this answer' if len(some) == 1 else 'the answers'} is {', '.join(named)}.",
             trusted,
             f"The parts add up to the answer within {np.max(error):.2%} at worst.",
         ],
@@ -105,6 +106,6 @@ def explain(
             "deletion score": trust["deletion"],
             "deletion score of random orders": trust["random"],
             "difference": trust["difference"],
-            "better than random": trust["better"],
+            "better than random": bool(better),
         },
     )

@@ -118,7 +118,7 @@ TIMES = TRAIN["time"].astype(str)
 BAD = {
     "missing column": (
         lambda: {name: column for name, column in TRAIN.items() if name != "card"},
-        r"column 'card' \(who or what took part in the payment\) is missing; there are 'time', .*; name another column, or say entities=None",
+        r"column 'card' \(who .*\) is missing; .*; name another column, or say entities=None",
     ),
     "one class": (
         lambda: {**TRAIN, "fraud": np.zeros(1200)},
@@ -812,3 +812,11 @@ def test_observing_for_long_lets_old_payments_go(monkeypatch):
     app.state_ = app.open_state({}).add(*payments_of(records, app.roles))
     assert len(app.state_) == 1300
     pd.testing.assert_frame_equal(app.predict(take(table, slice(1300, 1350))), kept)
+
+
+def test_one_answer_is_explained_by_what_moved_it(app):
+    one = app.explain(take(QUERIES, slice(0, 1)))
+    assert one.importance is None and len(one.table) == 1 and one.verdict[0].startswith("What matters most to this")
+    parts = one.table.drop(columns="answer").iloc[0].abs().sort_values(ascending=False)
+    assert parts.index[0] in one.verdict[0]
+    assert one.notes["completeness error, largest"] < 0.01
