@@ -42,23 +42,23 @@ def precision_recall(
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "Precision and recall",
         "Precision (share of alarms that are right) against recall (share of cases found). Further up and right is "
         "better; the dotted line is guessing." + _threshold_words(threshold),
     )
     for values, name, style in _curves(score, baseline, names):
-        hits, alarms, positives = _counts(truth, values)
+        hits, alarms, positives = counts(truth, values)
         recall, precision = hits / max(positives, 1), hits / alarms
         area = metrics.average_precision(truth, values)
         axes.plot(
-            *_thin(recall, precision), drawstyle="steps-pre", label=f"{name}, average precision {number(area)}", **style
+            *thin(recall, precision), drawstyle="steps-pre", label=f"{name}, average precision {number(area)}", **style
         )
     axes.axhline(np.mean(truth) if len(truth) else 0, **CHANCE)
     if threshold is not None:
         alarm = score >= threshold
-        _mark(axes, metrics.recall(truth, alarm), metrics.precision(truth, alarm))
-    _unit(axes, "recall", "precision")
+        mark_point(axes, metrics.recall(truth, alarm), metrics.precision(truth, alarm))
+    percent_axes(axes, "recall", "precision")
     axes.legend(frameon=False, loc="best", fontsize=9)
     return figure
 
@@ -82,22 +82,22 @@ def roc(
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "Cases found against false alarms",
         "Recall (share of cases found) against the false alarm rate (share of the others that raise an alarm). Further "
         "up and left is better; the dotted line is guessing." + _threshold_words(threshold),
     )
     for values, name, style in _curves(score, baseline, names):
-        hits, alarms, positives = _counts(truth, values)
+        hits, alarms, positives = counts(truth, values)
         found = np.append(0, hits / max(positives, 1))
         false = np.append(0, (alarms - hits) / max(len(values) - positives, 1))
         area = metrics.roc_auc(truth, values)
-        axes.plot(*_thin(false, found), label=f"{name}, area {number(area)}", **style)
+        axes.plot(*thin(false, found), label=f"{name}, area {number(area)}", **style)
     axes.plot([0, 1], [0, 1], **CHANCE)
     if threshold is not None:
         alarm = score >= threshold
-        _mark(axes, metrics.false_alarm_rate(truth, alarm), metrics.recall(truth, alarm))
-    _unit(axes, "false alarm rate", "recall")
+        mark_point(axes, metrics.false_alarm_rate(truth, alarm), metrics.recall(truth, alarm))
+    percent_axes(axes, "false alarm rate", "recall")
     axes.legend(frameon=False, loc="lower right", fontsize=9)
     return figure
 
@@ -115,7 +115,7 @@ def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15) -> F
     """
     rare = probability.ndim == 1 and len(probability) > 0 and np.quantile(probability, 0.9) < 0.1
     table = calibration.reliability(truth, probability, bins, equal="rows" if rare else "width")
-    figure, axes = _blank(
+    figure, axes = blank(
         "Stated probability and what happened",
         "Each point is a group of answers: the probability they stated and the share that came true, with its 95 % "
         "interval. Points on the dotted line keep their word; below it the answers were too sure.",
@@ -132,7 +132,7 @@ def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15) -> F
             axis.set_minor_locator(NullLocator())
     else:
         least = 0.0
-        _unit(axes, "stated probability", "share that came true")
+        percent_axes(axes, "stated probability", "share that came true")
     axes.plot([least, 1], [least, 1], **CHANCE)
     spread = np.abs(np.stack([np.maximum(table["low"], least), table["high"]]) - share)
     axes.errorbar(said, share, yerr=spread, fmt="o", color=BLUE, ecolor=GREY, elinewidth=1.2, markersize=5, capsize=2)
@@ -158,7 +158,7 @@ def score_histogram(
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "How the scores are spread",
         f"Number of {names[1]} and of {names[0]} at each score, on a logarithmic scale. The less the two overlap, the "
         "better they can be told apart." + _threshold_words(threshold, "black line"),
@@ -206,7 +206,7 @@ def cost_curve(
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "What the mistakes cost",
         "Cost per 1,000 rows of misses and needless alarms together, against how many alarms are raised. The lowest "
         "point is the cheapest threshold." + _threshold_words(threshold),
@@ -220,12 +220,12 @@ def cost_curve(
     cost = (miss.sum() + np.cumsum((alarm - miss)[order]))[last] * per_thousand
     alarms = (np.arange(len(score)) + 1)[last] * per_thousand
     alarms, cost = np.append(0, alarms), np.append(miss.sum() * per_thousand, cost)
-    axes.plot(*_thin(alarms, cost), **OURS)
+    axes.plot(*thin(alarms, cost), **OURS)
     best = int(np.argmin(cost))
     axes.plot(alarms[best], cost[best], "v", color=GREEN, markersize=9, label=f"cheapest: {number(cost[best])}")
     if threshold is not None:
         raised = score >= threshold
-        _mark(axes, raised.sum() * per_thousand, metrics.cost_per_thousand(truth, raised, cost_of_miss, cost_of_alarm))
+        mark_point(axes, raised.sum() * per_thousand, metrics.cost_per_thousand(truth, raised, cost_of_miss, cost_of_alarm))
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -258,10 +258,10 @@ def importance_bars(
     """
     values = np.asarray(values, np.float64)
     order = np.argsort(-values, kind="stable")[:most][::-1]
-    figure, axes = _blank(
+    figure, axes = blank(
         "What matters most",
         f"Columns by importance: {label}, with the spread over repeats. Columns that say the same share their bar.",
-        height=_height(len(order)),
+        height=height_of(len(order)),
     )
     _bars(axes, [names[place] for place in order], values[order])
     if low is not None and high is not None:
@@ -289,11 +289,11 @@ def contribution_bars(
     """
     values = np.asarray(values, np.float64)
     order = np.argsort(-np.abs(values), kind="stable")[:most][::-1]
-    figure, axes = _blank(
+    figure, axes = blank(
         "Why this answer",
         "Columns by how far they moved the answer from that of an ordinary query: to the right up, to the left "
         "(hatched) down.",
-        height=_height(len(order)),
+        height=height_of(len(order)),
     )
     _bars(axes, [names[place] for place in order], values[order])
     axes.axvline(0, color=INK, linewidth=1)
@@ -313,11 +313,11 @@ def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
         The figure.
     """
     table = groups.table.iloc[::-1]
-    figure, axes = _blank(
+    figure, axes = blank(
         f"{name} by {column}",
         f"{name} of each {column} with its 95 % interval; hollow points are groups with few rows. Where intervals "
         "overlap widely, the difference may be chance.",
-        height=_height(len(table)),
+        height=height_of(len(table)),
     )
     place = np.arange(len(table))
     value, low, high = (table[part].to_numpy(float) for part in (name, f"{name} low", f"{name} high"))
@@ -327,7 +327,7 @@ def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
     axes.plot(value[~small], place[~small], "o", color=BLUE, markersize=7)
     axes.plot(value[small], place[small], "o", color=BLUE, markerfacecolor="white", markersize=7)
     axes.set_yticks(
-        place, [f"{_short(group)}  ({rows:,})" for group, rows in zip(table["group"], table["rows"], strict=True)]
+        place, [f"{short(group)}  ({rows:,})" for group, rows in zip(table["group"], table["rows"], strict=True)]
     )
     axes.set_xlabel(name)
     axes.grid(axis="y", visible=False)
@@ -344,7 +344,7 @@ def deletion(curve: np.ndarray, random_curve: np.ndarray) -> Figure:
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "Can the explanation be trusted?",
         "What is left of the answers while features are replaced by ordinary values: in the order the explanation "
         "names them, and at random. The further the solid line lies below the dashed one, the better the explanation.",
@@ -370,7 +370,7 @@ def learning_curves(history: Mapping[str, Sequence[float]], best: int | None = N
     Returns:
         The figure.
     """
-    figure, axes = _blank(
+    figure, axes = blank(
         "How it learned",
         "Loss over the epochs: on the rows learned from (solid) and on rows held out (dashed). Where the dashed line "
         "turns up, it began to learn by heart." + ("" if best is None else " The mark is the epoch that was kept."),
@@ -379,14 +379,14 @@ def learning_curves(history: Mapping[str, Sequence[float]], best: int | None = N
         if name in history:
             axes.plot(np.arange(1, len(history[name]) + 1), history[name], label=label, **style)
     if best is not None and "val_loss" in history:
-        _mark(axes, best + 1, history["val_loss"][best], "kept")
+        mark_point(axes, best + 1, history["val_loss"][best], "kept")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss")
     axes.legend(frameon=False, fontsize=9)
     return figure
 
 
-def _blank(title: str, caption: str, height: float = 3.7) -> tuple[Figure, Axes]:
+def blank(title: str, caption: str, height: float = 3.7) -> tuple[Figure, Axes]:
     """A figure of the house style with one pair of axes."""
     figure = Figure(figsize=(5.4, height), layout="constrained")
     figure.set_label(f"{title}. {caption}")
@@ -409,7 +409,7 @@ def _curves(score: np.ndarray, baseline: np.ndarray | None, names: tuple[str, st
     return [*curves, (np.asarray(score), names[0], OURS)]
 
 
-def _counts(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def counts(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Hits and alarms at each distinct score as threshold, highest first, and the number of positives."""
     order = np.argsort(-score, kind="stable")
     positive = np.asarray(truth).astype(bool)[order]
@@ -417,7 +417,7 @@ def _counts(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.cumsum(positive)[last], (np.arange(len(score)) + 1)[last], int(positive.sum())
 
 
-def _thin(x: np.ndarray, y: np.ndarray, fineness: int = 300) -> tuple[np.ndarray, np.ndarray]:
+def thin(x: np.ndarray, y: np.ndarray, fineness: int = 300) -> tuple[np.ndarray, np.ndarray]:
     """Few points that draw the same curve: one where it has moved by a part of the picture."""
     if len(x) <= fineness:
         return x, y
@@ -427,12 +427,13 @@ def _thin(x: np.ndarray, y: np.ndarray, fineness: int = 300) -> tuple[np.ndarray
     return x[moved], y[moved]
 
 
-def _mark(axes: Axes, x: float, y: float, name: str = "threshold in use") -> None:
+def mark_point(axes: Axes, x: float, y: float, name: str = "threshold in use") -> None:
+    """A diamond with a name in the legend."""
     if np.isfinite(x) and np.isfinite(y):
         axes.plot(x, y, "D", color=INK, markersize=7, markeredgecolor="white", zorder=5, label=name)
 
 
-def _unit(axes: Axes, x: str, y: str) -> None:
+def percent_axes(axes: Axes, x: str, y: str) -> None:
     """Both axes 0..1 in percent."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03), xlabel=x, ylabel=y)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
@@ -444,17 +445,19 @@ def _bars(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
     up = values >= 0
     axes.barh(place[up], values[up], color=BLUE, height=0.62)
     axes.barh(place[~up], values[~up], color="white", edgecolor=ORANGE, hatch="////", height=0.62)
-    axes.set_yticks(place, [_short(name) for name in names])
+    axes.set_yticks(place, [short(name) for name in names])
     axes.grid(axis="y", visible=False)
 
 
-def _short(name: object, longest: int = 38) -> str:
+def short(name: object, longest: int = 38) -> str:
+    """A name that fits beside a bar."""
     # a dollar sign would start a formula
     text = str(name).replace("$", r"\$")
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _height(rows: int) -> float:
+def height_of(rows: int) -> float:
+    """Inches for so many bars."""
     return 1.5 + 0.3 * max(rows, 2)
 
 
