@@ -1,0 +1,136 @@
+"""Networks from a picture to a map of features, one parameter apart: our own small one, ImageNet's, or yours."""
+
+import importlib
+import inspect
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers as kl
+
+from apptemplates.policy import nearest
+
+#: Sides for which ImageNet weights of these networks exist; the same weights then serve any other side.
+SIDES = {"MobileNet": (128, 160, 192, 224), "MobileNetV2": (96, 128, 160, 192, 224)}
+LAST = 8  # the side of the feature map that the small network ends at, about
+
+
+def backbone(name: str, weights: str | None, shape: tuple[int, int, int], width: int = 24) -> keras.Model:
+    """A network from pictures to a map of features.
+
+    Args:
+        name: "small", trained from scratch; a name of `keras.applications`, such as "MobileNet", of MobileNets with
+            the width after a colon, as in "MobileNet:0.25"; or the path of a `.keras` file that gives a feature map.
+        weights: "imagenet" (downloaded by Keras, or found in `KERAS_HOME`), the path of a weights file, or None.
+        shape: (h, w, c) of the pictures, with 1 or 3 channels.
+        width: Channels of the small network's first layer; each halving of the side doubles them.
+
+    Returns:
+        `keras.Model` named "backbone" from float32 0..255 (n, h, w, c) to a map (n, p, q, d).
+
+    Raises:
+        ValueError: There is no such network, or it can not take such pictures or weights.
+    """
+    pictures = keras.Input(shape)
+    if name == "small":
+        if weights is not None:
+            raise ValueError(
+                f"backbone 'small' learns from scratch and takes no weights. Received: weights={weights!r}."
+            )
+        return keras.Model(pictures, small(pictures, width), name="backbone")
+    if name.endswith(".keras"):
+        return keras.Model(pictures, given(Path(name), pictures), name="backbone")
+    return keras.Model(pictures, imported(name, weights, pictures), name="backbone")
+
+
+def check_name(name: str) -> None:
+    """Refuses what `backbone` would refuse, before anything is read or learned."""
+    kind = name.partition(":")[0]
+    known = sorted(n for n, entry in vars(keras.applications).items() if n[0].isupper() and callable(entry))
+    if name != "small" and not name.endswith(".keras") and kind not in known:
+        raise ValueError(
+            f"there is no backbone {name!r}{nearest(name, ['small', *known])}; it takes 'small', the path of a .keras "
+            f"file, or a name of keras.applications: {', '.join(known)}."
+        )
+
+
+def small(pictures: Any, width: int) -> Any:
+    """The feature map of a small residual network of full convolutions, which CPUs run at full speed.
+
+    Reference: He et al., 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385.
+    """
+    side = min(pictures.shape[1:3])
+    large = side >= 6 * LAST
+    x = kl.Rescaling(1 / 127.5, -1)(pictures)
+    x = kl.ReLU()(normed(kl.Conv2D(width, 3, 2 if large else 1, padding="same", use_bias=False)(x)))
+    halvings = max(1, round(math.log2(side / (2 if large else 1) / LAST)))
+    for place in range(halvings):
+        x = residual(x, min(width * 2 ** (place + 1), 8 * width), 2)
+    return x
+
+
+def residual(x: Any, width: int, stride: int) -> Any:
+    """Two convolutions and what came in, added."""
+    y = kl.ReLU()(normed(kl.Conv2D(width, 3, stride, padding="same", use_bias=False)(x)))
+    y = normed(kl.Conv2D(width, 3, padding="same", use_bias=False)(y))
+    if stride > 1:
+        x = kl.AveragePooling2D(stride, padding="same")(x)
+    if x.shape[-1] != width:
+        x = normed(kl.Conv2D(width, 1, use_bias=False)(x))
+    return kl.ReLU()(kl.Add()([x, y]))
+
+
+def normed(x: Any) -> Any:
+    """Batch normalization that is ready after few steps: with the usual momentum few steps leave it far off."""
+    return kl.BatchNormalization(momentum=0.9)(x)
+
+
+def imported(name: str, weights: str | None, pictures: Any) -> Any:
+    """The feature map of a network of `keras.applications`, with the scaling of pixels that it was trained with."""
+    check_name(name)
+    kind, _, alpha = name.partition(":")
+    make = getattr(keras.applications, kind)
+    module: Any = importlib.import_module(make.__module__)
+    given_width = {"alpha": float(alpha)} if alpha else {}
+    if alpha and "alpha" not in inspect.signature(make).parameters:
+        raise ValueError(f"backbone {name!r}: {kind} has no width to choose; say {kind!r}.")
+    height, breadth = pictures.shape[1:3]
+    shape = (height, breadth, 3)
+    x = pictures if pictures.shape[-1] == 3 else kl.Concatenate()([pictures] * 3)
+    x = module.preprocess_input(x)
+    sides = SIDES.get(kind, ())
+    if weights == "imagenet" and sides and not (height == breadth and height in sides):
+        near = next((side for side in sides if side >= max(height, breadth)), sides[-1])
+        source = make(include_top=False, weights=weights, input_shape=(near, near, 3), **given_width)
+        network = make(include_top=False, weights=None, input_shape=shape, **given_width)
+        network.set_weights(source.get_weights())
+    else:
+        network = make(include_top=False, weights=weights, input_shape=shape, **given_width)
+    return network(x)
+
+
+def given(file: Path, pictures: Any) -> Any:
+    """The feature map of a network that the user saved."""
+    network = keras.saving.load_model(file, compile=False, safe_mode=True)
+    takes, gives = network.input_shape, network.output_shape
+    fits = all(a in (None, b) for a, b in zip(takes[1:], pictures.shape[1:], strict=False)) and len(takes) == 4
+    if not fits or len(gives) != 4:
+        raise ValueError(
+            f"backbone {file.name!r}: it goes from {takes} to {gives}; expected pictures {tuple(pictures.shape)} in "
+            f"and a feature map (n, h, w, d) out."
+        )
+    return network(pictures)
+
+
+def kept(model: Any) -> str:
+    """A name for a `keras.Model`: the path of the file it is kept in, or what was given where that is no model.
+
+    Choices of a template are plain values, so that they can be written down; a model is none.
+    """
+    if not isinstance(model, keras.Model):
+        return model
+    file = Path(tempfile.mkdtemp(prefix="apptemplates-")) / "backbone.keras"
+    model.save(file)
+    return str(file)
