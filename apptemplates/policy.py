@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+SHARES = ("alarm_rate", "min_sensitivity", "min_specificity", "max_error", "refer_rate", "prevalence")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
@@ -23,6 +25,7 @@ class Policy:
         min_specificity: Least share of the healthy cases to be cleared, in (0, 1].
         max_error: Allowed error rate among the answers that are not referred to a person, in (0, 1).
         refer_rate: Share of the queries to be referred to a person, in [0, 1).
+        prevalence: Share of true cases where it is used, in (0, 1), if that is another than where it learned.
 
     Example:
         >>> Policy(cost_of_miss=100, cost_of_alarm=5).given()
@@ -38,6 +41,7 @@ class Policy:
     min_specificity: float | None = None
     max_error: float | None = None
     refer_rate: float | None = None
+    prevalence: float | None = None
 
     def __new__(cls, **arguments: Any) -> Self:
         known = [field.name for field in dataclasses.fields(cls)]
@@ -73,10 +77,17 @@ class Policy:
                     )
             elif not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
                 raise ValueError(f"{owner}: policy {name!r} must be a number >= 0. Received: {value!r}.")
-            elif name in ("alarm_rate", "min_sensitivity", "min_specificity", "max_error", "refer_rate") and value > 1:
+            elif name in SHARES and value > 1:
                 raise ValueError(f"{owner}: policy {name!r} is a share between 0 and 1. Received: {value!r}.")
         if self.reviews_per_day is not None and self.alarm_rate is not None:
             raise ValueError(f"{owner}: a policy takes reviews_per_day or alarm_rate, not both.")
+        if self.max_error is not None and self.refer_rate is not None:
+            raise ValueError(f"{owner}: a policy takes max_error or refer_rate, not both.")
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ValueError(f"{owner}: policy prevalence must lie between 0 and 1. Received: {self.prevalence!r}.")
+        wished = [name for name in ("min_sensitivity", "min_specificity") if getattr(self, name) is not None]
+        if wished and (self.cost_of_miss is not None or self.cost_of_alarm is not None):
+            raise ValueError(f"{owner}: a policy takes costs or {wished[0]}, not both, since each sets the threshold.")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -112,7 +112,7 @@ def read_flags(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault
 
 def read_words(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault]]:
     """Categories, ids and texts as objects of str, missing as ""."""
-    read = values.text if field.kind == "text" else values.word
+    read = word_reader(field)
     if column.dtype.kind in "biuf" and column.ndim == 1:  # read every number once, there are far fewer than rows
         distinct, place = np.unique(column, return_inverse=True)
         found = list(map(str, distinct.tolist()) if column.dtype.kind in "iu" else map(read, distinct))
@@ -127,6 +127,11 @@ def read_words(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault
     faults += absent(field, blank, faults)
     faults.append(Fault(f"longer than {longest:,} characters", f"at most {longest:,} characters", long))
     return words, faults
+
+
+def word_reader(field: Field) -> Callable[[Any], str]:
+    """How one value of a category, id or text is read."""
+    return values.text if field.kind == "text" else values.words if field.several else values.word
 
 
 def read_times(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault]]:

@@ -19,6 +19,7 @@ from apptemplates.data.columns import (
     longest_of,
     read_media,
     value_sentence,
+    word_reader,
 )
 
 KINDS = ("number", "flag", "category", "time", "text", "id", "vector", "image", "sound")
@@ -43,6 +44,7 @@ class Field:
         sensitive: Whether it is for the audit by group only, never a feature.
         longest: Most characters in a string; None is 1,000 for category and id, 9,999 for text.
         lenient: Whether a value that can not be read counts as missing, without a word.
+        several: Whether a category may be a list of words; they are joined by "|".
         role: The argument of a template that names this column, where that argument may be None.
     """
 
@@ -57,6 +59,7 @@ class Field:
     sensitive: bool = False
     longest: int | None = None
     lenient: bool = False
+    several: bool = False
     role: str = ""
 
     def __post_init__(self):
@@ -220,7 +223,7 @@ def read_one(owner: str, name: str, field: Field, value: Any) -> Any:
             if time is not None:
                 return np.datetime64(time, "us")
         elif field.kind in LONGEST:
-            word = values.text(value) if field.kind == "text" else values.word(value)
+            word = word_reader(field)(value)
             if word and len(word) <= longest_of(field) and not word.isspace():
                 return word
     except values.Unreadable:

@@ -115,6 +115,13 @@ def word(value: Any) -> str:
     return (value if type(value) is str else text(value)).strip()
 
 
+def words(value: Any) -> str:
+    """The name of one class, or those of a list of classes joined by "|"."""
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return "|".join(sorted(word(part) for part in value))
+    return word(value)
+
+
 def moment(value: Any) -> tuple[datetime | None, str]:
     """The moment a value stands for, in UTC, and the zone it was given in ("" where none was).
 

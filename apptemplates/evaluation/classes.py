@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from apptemplates.data.words import parts, to_flags
 from apptemplates.evaluation import binary, figures, metrics, picture_figures, selective, thresholds
 from apptemplates.policy import Policy
 
-SEPARATOR = "|"  # between the classes of one record
 HEALTHY = ("normal", "healthy", "no finding", "negative", "benign", "none", "no", "0", "0.0")  # in order of trust
 LEAST = 1e-7
 
@@ -41,7 +41,7 @@ class Classes:
             known: Names that come first, in their order, though they may not be there now.
         """
         distinct = np.unique(words.astype(str))
-        several = any(SEPARATOR in word for word in distinct)
+        several = any(len(parts(word)) > 1 for word in distinct)
         there = sorted({part for word in distinct for part in parts(word)})
         if healthy is None:
             by_word = {word.lower(): word for word in there}
@@ -49,7 +49,7 @@ class Classes:
         names = [*known, *(name for name in there if name not in known)]
         if several:
             names = [name for name in names if name != healthy]
-        prior = np.clip(hot(words, names).mean(axis=0), 1e-3, 1 - 1e-3)
+        prior = np.clip(to_flags(words, names).mean(axis=0), 1e-3, 1 - 1e-3)
         return cls(tuple(names), healthy, several, tuple(float(share) for share in prior))
 
     @classmethod
@@ -88,34 +88,9 @@ class Classes:
         return self.several or self.healthy in self.names or self.binary
 
     def is_ill(self, said: np.ndarray) -> np.ndarray:
-        """Whether anything is found (n,), from hot classes (n, c)."""
+        """Whether anything is found (n,), from flags (n, c)."""
         places = [self.positive] if self.binary else self.ill
         return said[:, places].any(axis=1)
-
-    def word(self, said: np.ndarray) -> np.ndarray:
-        """The words (n,) for hot classes (n, c)."""
-        nothing = self.healthy or "none"
-        kinds, place = np.unique(said > 0, axis=0, return_inverse=True)
-        spoken = [
-            SEPARATOR.join(name for name, true in zip(self.names, kind, strict=True) if true) or nothing
-            for kind in kinds
-        ]
-        return np.array(spoken, object)[place.ravel()]
-
-
-def parts(word: str) -> list[str]:
-    """The classes that a word such as "mass|nodule" names."""
-    return [part.strip() for part in word.split(SEPARATOR) if part.strip()]
-
-
-def hot(words: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Which of the names (n, c) each word (n,) holds; a row without any names a class that is not among them."""
-    place_of = {name: place for place, name in enumerate(names)}
-    distinct, place = np.unique(np.asarray(words).astype(str), return_inverse=True)
-    table = np.zeros((len(distinct), len(names)), bool)
-    for row, word in enumerate(distinct):
-        table[row, [place_of[part] for part in parts(word) if part in place_of]] = True
-    return table[place.ravel()]
 
 
 # ---- decisions ---------------------------------------------------------------

@@ -225,7 +225,9 @@ def cost_curve(
     axes.plot(alarms[best], cost[best], "v", color=GREEN, markersize=9, label=f"cheapest: {number(cost[best])}")
     if threshold is not None:
         raised = score >= threshold
-        mark_point(axes, raised.sum() * per_thousand, metrics.cost_per_thousand(truth, raised, cost_of_miss, cost_of_alarm))
+        mark_point(
+            axes, raised.sum() * per_thousand, metrics.cost_per_thousand(truth, raised, cost_of_miss, cost_of_alarm)
+        )
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

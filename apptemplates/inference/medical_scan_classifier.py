@@ -1,0 +1,41 @@
+"""How a fitted MedicalScanClassifier answers: pictures of one size in, findings out; NumPy and Pillow only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from apptemplates.contract import PROBLEM, Answers
+from apptemplates.data.table import Table
+from apptemplates.data.words import from_flags
+from apptemplates.inference import images
+
+SAMPLE, SMALL = 24, (32, 32)  # pictures that tell whether there are colours, and the size at which they are looked at
+
+
+def prepare(queries: Table, column: str, shape: tuple[int, int, int]) -> Table:
+    """The pictures of a column as uint8 (good, h, w, c), and why others can not be read (n,)."""
+    pictures, problems = images.load(queries[column], shape[:2], shape[2])
+    return {"image": pictures, PROBLEM: problems}
+
+
+def channels(pictures: np.ndarray) -> int:
+    """1 where a sample of these pictures is grey, else 3."""
+    if pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] == 1):
+        return 1
+    some = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), SAMPLE)).astype(int))
+    seen, _ = images.load(pictures[some], SMALL, 3)
+    return 1 if (seen == seen[..., :1]).all() else 3
+
+
+def respond(raw: Table, names: Sequence[str], nothing: str) -> Answers:
+    """Answer columns from the graph's chances (n, c), flags said (n, c) and refer (n,)."""
+    chances, said = raw["chances"].astype("float64"), raw["said"] > 0
+    stated = np.where(said, chances, 1.0 - chances)
+    least = np.where(said, chances, np.inf).min(axis=1)
+    answers = {
+        "finding": from_flags(said, names, nothing),
+        # of several findings the least likely one's; of none, that of the most likely one not being there
+        "probability": np.where(said.any(axis=1), least, stated.min(axis=1)),
+        "refer": raw["refer"],
+    }
+    return answers | {f"p_{name}": chances[:, place] for place, name in enumerate(names)}
