@@ -1,18 +1,21 @@
 """What an author writes: the hooks of a template, and the words they are written in."""
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from apptemplates.data.schema import Schema
-from apptemplates.data.table import Table, concat
+from apptemplates.data.table import Table, concat, take
 
 Answers = dict[str, np.ndarray]
 # the column that carries `fit(sample_weight=)` through a split; no column of a user's is called so
 WEIGHT = "apptemplates: sample weight"
+# the column in which `prepare` says of each query why it can not be answered ("" where it can)
+PROBLEM = "problem"
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,58 @@ class Card:
     data: str
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of learning, such as the head alone before the whole network.
+
+    Args:
+        ready: Called with the network before it is compiled, to say which layers learn; None leaves them.
+        rate: Factor on the learning rate.
+        epochs: Factor on the passes.
+    """
+
+    ready: Callable[[Any], None] | None = None
+    rate: float = 1.0
+    epochs: float = 1.0
+
+
 @dataclass
 class Part:
-    """Records of one side of a split, and what `prepare` makes of them (when first asked for)."""
+    """Records of one side of a split, and the network's inputs made of them, a row a record.
+
+    Args:
+        records: Those that could be read.
+        inputs: What `prepare_records` made of them with the state that was known before these records.
+        ask: `prepare` with that state.
+        left_out: Why each record that could not be read was left out.
+        teacher: In `finetune`: the network as it was, whose answers keep old knowledge alive.
+    """
 
     records: Table
-    prepare: partial[Table] | None = None
-    teacher: Any = None  # in `finetune`: the network as it was, whose answers keep old knowledge alive
+    inputs: Table
+    ask: Callable[[Table], Table]
+    left_out: tuple[str, ...] = ()
+    teacher: Any = None
 
-    @cached_property
-    def inputs(self) -> Table:
-        """The graph's inputs, one row a record."""
-        assert self.prepare is not None
-        return self.prepare(self.records)
+    @classmethod
+    def of(cls, app: "Contract", records: Table, state: Any) -> "Part":
+        """The part of these records with what was known before them."""
+        inputs, problems = readable(app.prepare_records(records, state))
+        why = () if problems is None else tuple(problems[problems != ""])
+        kept = records if problems is None else take(records, problems == "")
+        return cls(kept, inputs, partial(app.prepare, state=state), why)
 
     @classmethod
     def joined(cls, first: "Part", second: "Part") -> "Part":
-        """Both parts as one, each with the inputs it has."""
-        both = cls(concat([first.records, second.records]))
-        both.__dict__["inputs"] = concat([first.inputs, second.inputs])
-        return both
+        """Both parts as one."""
+        return cls(concat([first.records, second.records]), concat([first.inputs, second.inputs]), second.ask)
+
+
+def readable(prepared: Table) -> tuple[Table, np.ndarray | None]:
+    """What `prepare` gave without its column of problems, and that column where it names any."""
+    inputs = {name: column for name, column in prepared.items() if name != PROBLEM}
+    problems = prepared.get(PROBLEM)
+    return inputs, problems if problems is not None and (problems != "").any() else None
 
 
 class Contract(abc.ABC):
@@ -58,6 +93,7 @@ class Contract(abc.ABC):
     policy_arguments: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops
     slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
+    truth: ClassVar[Schema | None] = None  # the truth in ready trials, which `evaluate` takes, too
 
     @classmethod
     @abc.abstractmethod
@@ -85,7 +121,10 @@ class Contract(abc.ABC):
 
     @abc.abstractmethod
     def build_preprocessor(self, train: Part) -> Any:
-        """A `keras.Model` named "preprocessor" from the graph's inputs to features, adapted to `train` only."""
+        """A `keras.Model` named "preprocessor" from the graph's inputs to features, adapted to `train` only.
+
+        What is learned here and answers depend on, such as the names of classes, goes into `self.learned_` (JSON).
+        """
 
     @abc.abstractmethod
     def build_network(self, preprocessor: Any) -> Any:
@@ -97,7 +136,10 @@ class Contract(abc.ABC):
 
     @abc.abstractmethod
     def make_batches(self, part: Part, training: bool) -> Any:
-        """A batched `tf.data.Dataset` of (features, target[, weight]) of known length."""
+        """A batched `tf.data.Dataset` of (features, target[, weight]) of known length.
+
+        None of held-out records that the loss can not judge, such as people never seen: then learning goes to its end.
+        """
 
     @abc.abstractmethod
     def build_decision(self, valid: Part) -> Any:
@@ -135,8 +177,24 @@ class Contract(abc.ABC):
         """A Report of kind "explanation": what decided the answers to these records."""
 
     def prepare(self, queries: Table, state: Any) -> Table:
-        """The graph's inputs from canonical queries: fixed-shape arrays; what the graph can not hold is done here."""
+        """The graph's inputs from canonical queries: fixed-shape arrays; what the graph can not hold is done here.
+
+        Queries that can not be answered, such as damaged pictures, are left out of the arrays, and the column
+        "problem" (n,) says why; it is "" for the others.
+        """
         return queries
+
+    def prepare_records(self, records: Table, state: Any) -> Table:
+        """The network's inputs from canonical records, where these are not queries; else as `prepare`."""
+        return self.prepare(records, state)
+
+    def look(self, records: Table, inputs: Table) -> list[Any]:
+        """Findings that need decoded media, such as one picture under two labels."""
+        return []
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stretches of learning, one after the other."""
+        return (Stage(),)
 
     def open_state(self, arrays: Table) -> Any:
         """What lives and grows, from the arrays of a saved folder (empty for a new template)."""
@@ -159,8 +217,12 @@ class Contract(abc.ABC):
         return network
 
     def clusters(self, records: Table) -> np.ndarray | None:
-        """Who each record belongs to, where records come in groups that intervals must respect."""
+        """Who each trial of these records belongs to, where trials come in groups that intervals must respect."""
         return None
+
+    def trial_groups(self, records: Table, values: np.ndarray) -> np.ndarray:
+        """The group of each trial of these records from the group of each record."""
+        return values
 
     def cost_columns(self) -> tuple[str, ...]:
         """Columns that a policy may name as the cost of a miss."""

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from functools import partial
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from apptemplates import training
-from apptemplates.contract import WEIGHT, Part
+from apptemplates.contract import WEIGHT, Contract, Part, readable
+from apptemplates.data import preflight
 from apptemplates.data.fingerprint import describe, fingerprint, imagined, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
@@ -33,55 +34,96 @@ def learn(
     """Fits an unfitted template; see `Template.fit`."""
     table = weighted(app.name, table, sample_weight)
     app.columns_ = app._own_columns(table)
+    app.learned_ = {"seed": app.seed}
     train, valid = split_parts(app, table, validation)
     keras.utils.set_random_seed(app.seed)
     app.preprocessor_ = app.build_preprocessor(train)
     app.network_ = app.build_network(app.preprocessor_)
-    files = [Path(checkpoint) / name for name in ("search.npz", "refit.npz")] if checkpoint else []
-    print_ = fingerprint(app.get_params(), train.records, valid.records) if files else ""
-    marks: list[Any] = [(file, print_) for file in files] or [None, None]
-    common = {"rate": app.learning_rate, "clock": clock, "callbacks": callbacks, "verbose": verbose}
     refit = getattr(app, "refit", False)
-    done = training.run(
-        app.network_,
-        app.make_batches(train, training=True),
-        app.make_batches(valid, training=False),
-        objective=app.objective(),
-        epochs=app.passes(rows(train.records)),
-        patience=app.patience,
-        slack=app.slack,
-        share=0.5 if refit else 1.0,
-        checkpoint=marks[0],
-        title=app.name,
-        **common,
-    )
-    app.history_ = done.pop("history")
-    app.learned_ = {"data": describe(train.records, valid.records), "seed": app.seed, "training": done}
+    stages = app.stages()
+    marks = checkpoints(app, train, valid, checkpoint, len(stages))
+    common = {"clock": clock, "callbacks": callbacks, "verbose": verbose}
+    batches = app.make_batches(train, training=True)
+    held_out = app.make_batches(valid, training=False)
+    passes = [max(1, round(stage.epochs * app.passes(rows(train.records)))) for stage in stages]
+    app.history_, done = taught(app, app.network_, batches, held_out, passes, marks, 0.5 if refit else 1.0, "", common)
+    app.learned_ |= {"data": describe(train.records, valid.records), "training": done}
     decide(app, train, valid)
     refit = refit and not done["stopped"].startswith("interrupted")
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
         # the decision stays as the held-out rows judged it; the network behind it then learns from those rows too
         keras.utils.set_random_seed(app.seed)
         again = app.build_network(app.preprocessor_)
+        both = app.make_batches(Part.joined(train, valid), training=True)
         try:
-            training.run(
-                again,
-                app.make_batches(Part.joined(train, valid), training=True),
-                None,
-                objective=app.objective(),
-                epochs=done["epochs"],
-                patience=None,
-                checkpoint=marks[1],
-                title=f"{app.name}, with the held-out rows",
-                **common,
-            )
+            what = ", with the held-out rows"
+            taught(app, again, both, None, done["passes"], marks[len(stages) :], 1.0, what, common)
         except training.TrainingError:
             refit = False  # the network that was held against the other rows stays
         else:
             app.network_.set_weights(again.get_weights())
     done |= {"refit": refit, "minutes": clock.passed() / 60}
-    for file in files:
+    for file, _ in filter(None, marks):
         file.unlink(missing_ok=True)
+
+
+def taught(
+    app: Any,
+    network: keras.Model,
+    batches: Any,
+    held_out: Any | None,
+    passes: list[int],
+    marks: list[Any],
+    share: float,
+    what: str,
+    common: dict[str, Any],
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """The losses of every stage, and how the training ended; the weights are in the network.
+
+    Args:
+        passes: Epochs of each stage.
+        share: The part of the time left that all stages may use.
+        what: Added to the title.
+    """
+    clock = common["clock"]
+    deadline = clock.deadline(share)
+    history: dict[str, list[float]] = {}
+    done: dict[str, Any] = {}
+    used: list[int] = []
+    for place, (stage, epochs) in enumerate(zip(app.stages(), passes, strict=False)):
+        if place and (done["stopped"].startswith("interrupted") or deadline <= clock.passed()):
+            break
+        if stage.ready is not None:
+            stage.ready(network)
+        # the time left is shared by the stages to come, each by its passes
+        until = clock.passed() + (deadline - clock.passed()) * epochs / sum(passes[place:])
+        done = training.run(
+            network,
+            batches,
+            held_out,
+            objective=app.objective(),
+            rate=app.learning_rate * stage.rate,
+            epochs=epochs,
+            patience=app.patience if held_out is not None else None,
+            slack=app.slack,
+            deadline=until,
+            checkpoint=marks[place],
+            title=app.name + what,
+            **common,
+        )
+        used.append(done["epochs"])
+        for name, values in done.pop("history").items():
+            history.setdefault(name, []).extend(values)
+    return history, done | {"passes": used}
+
+
+def checkpoints(app: Any, train: Part, valid: Part, folder: str | Path | None, stages: int) -> list[Any]:
+    """File and fingerprint of each stage of the search and of the refit; Nones without a folder."""
+    names = [f"{what}{place or ''}.npz" for what in ("search", "refit") for place in range(stages)]
+    if not folder:
+        return [None] * len(names)
+    mark = fingerprint(app.get_params(), train.records, valid.records)
+    return [(Path(folder) / name, mark) for name in names]
 
 
 def go_on(
@@ -97,17 +139,19 @@ def go_on(
 ) -> Any:
     """A fitted template that went on from another, which is left as it was; see `Template.finetune`."""
     fresh = copy.copy(app)
+    fresh.learned_ = copy.deepcopy(app.learned_)
     train, valid = split_parts(fresh, table, validation)
     train.teacher = app.network_
     fresh.network_ = copied(fresh.extend_network(app.network_, train.records))
+    held_out = fresh.make_batches(valid, training=False)
     done = training.run(
         fresh.network_,
         fresh.make_batches(train, training=True),
-        fresh.make_batches(valid, training=False),
+        held_out,
         objective=fresh.objective(),
         rate=rate,
         epochs=epochs,
-        patience=fresh.patience,
+        patience=fresh.patience if held_out is not None else None,
         slack=fresh.slack,
         clock=clock,
         callbacks=callbacks,
@@ -115,7 +159,7 @@ def go_on(
         verbose=verbose,
     )
     fresh.history_ = done.pop("history")
-    fresh.learned_ = {**app.learned_, "finetuned": {**done, "data": describe(train.records, valid.records)}}
+    fresh.learned_["finetuned"] = {**done, "data": describe(train.records, valid.records)}
     decide(fresh, train, valid)
     # the baseline stays what it was: the simple method does not go on learning
     fresh.golden_, fresh.baseline_ = app.golden_, app.baseline_
@@ -156,14 +200,27 @@ def split_parts(app: Any, table: Table, validation: Any) -> tuple[Part, Part]:
         if WEIGHT in first:
             second[WEIGHT] = np.ones(rows(second))
     state = app.open_state({}) if app.state_ is None else app.state_
-    train = Part(first, partial(app.prepare, state=state))
-    if not train.inputs:  # prepared now: the state is about to grow
+    train = Part.of(app, first, state)
+    if not train.inputs:
         raise DataError(f"{app.name}: no column is left to learn from; give the table more than names and ids.")
-    state = app.remember(first, state)
-    valid = Part(second, partial(app.prepare, state=state))
+    state = app.remember(train.records, state)
+    valid = Part.of(app, second, state)
+    for part, what in ((train, "learn from"), (valid, "hold out")):
+        if not rows(part.records):
+            raise DataError(f"{app.name}: no record is left to {what}; {(part.left_out or ('there are none.',))[0]}")
     # what a saved folder keeps and no more, so that a loaded template answers as this one does
-    app.state_ = app.open_state(app.close_state(app.remember(second, state), share=False))
+    app.state_ = app.open_state(app.close_state(app.remember(valid.records, state), share=False))
+    tell_left_out(app, [*train.left_out, *valid.left_out])
     return train, valid
+
+
+def tell_left_out(app: Any, why: list[str], shown: int = 3) -> None:
+    """Says which records could not be read, once, and keeps it for the report."""
+    app.learned_.pop("left out", None)
+    if why:
+        app.learned_["left out"] = {"records": len(why), "why": why[:20]}
+        more = f" ... and {len(why) - shown:,} more" if len(why) > shown else ""
+        print(f"{app.name}: {len(why):,} records were left out: {' '.join(why[:shown])}{more}", file=sys.stderr)
 
 
 def checked(app: Any, table: Table) -> Table:
@@ -182,12 +239,25 @@ def decide(app: Any, train: Part, valid: Part) -> None:
     """Builds the decision and all that goes with it from a trained network."""
     app.model_ = app.build_decision(valid)
     app.baseline_ = app.fit_baseline(train)
-    app.golden_ = imagined(train.inputs, app.seed)
+    queries, truth = app.make_trials(valid.records)
+    own = type(app).prepare_records is not Contract.prepare_records
+    inputs = readable(valid.ask(queries))[0] if own else valid.inputs
+    app.golden_ = imagined(inputs if own else train.inputs, app.seed)
     app.call_, app.fast_ = fast.batch(app.model_), None
     app.apply_policy()
-    app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT})
-    app.report_ = assess.judge(app, valid.records, valid.inputs, {})
+    app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT}, train.inputs)
+    app.report_ = assess.judge(app, truth, inputs, app.clusters(valid.records), {})
+    app.report_.findings = findings(app, train, valid)
     app.report_.title += ", on the rows held out while learning"
+
+
+def findings(app: Any, train: Part, valid: Part) -> list[preflight.Finding]:
+    """What the records show, once their media are decoded, too, and which could not be read."""
+    found = [*app._inspect(train.records), *app.look(train.records, train.inputs)]
+    why = [*train.left_out, *valid.left_out]
+    if why:
+        found.append(preflight.left_out(why))
+    return [one for one in found if one.severity != "note"]
 
 
 def copied(network: keras.Model) -> keras.Model:

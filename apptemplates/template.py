@@ -13,14 +13,15 @@ from typing import Any, Self
 import numpy as np
 
 from apptemplates.arguments import settle
-from apptemplates.contract import WEIGHT, Answers, Contract
+from apptemplates.contract import WEIGHT, Answers, Contract, readable
 from apptemplates.data import kinds, preflight
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Schema, empty_column
-from apptemplates.data.table import Table, take, to_frame
+from apptemplates.data.table import Table, concat, rows, take, to_frame
 from apptemplates.policy import Policy, nearest
 
 FREE = ("epochs", "batch_size", "learning_rate", "seed", "policy")  # choices that a fitted template can change
+PART = 1024  # pictures or sounds that are decoded at a time
 
 
 class NotFittedError(RuntimeError):
@@ -142,7 +143,11 @@ class Template(Contract):
             raise NotFittedError(f"{self.name} has not learned yet: call fit(records), or apptemplates.load(folder).")
 
     def _read(self, source: Any, labels: Any = None) -> Table:
-        return read(source, labels, getattr(self, self.target, None) or "label")
+        return read(source, labels, getattr(self, self.target, None) or "label", media=self._media)
+
+    @property
+    def _media(self) -> str | None:
+        return next((name for name, field in self.record.items() if field.kind in ("image", "sound")), None)
 
     def _own_columns(self, table: Table) -> Schema:
         """The columns that no role names, with the kinds they seem to be of."""
@@ -262,22 +267,31 @@ class Template(Contract):
             DataError: A column is missing, or there are no rows.
         """
         self._check_fitted()
-        return to_frame(self._answers(read(source)))
+        table = read(source, media=next(iter(self.query)) if self._media else None)
+        if not self._media:
+            return to_frame(self._answers(table))
+        # pictures and sounds are decoded a part at a time, so that memory stays bounded
+        parts = [take(table, slice(start, start + PART)) for start in range(0, rows(table), PART)]
+        return to_frame(concat([self._answers(part) for part in parts]))
 
     def _answers(self, table: Table) -> Answers:
         queries, problems = self.query.check(self.name, table, rows="mark")
         if not len(problems):
             raise DataError(f"{self.name}: there are no rows to predict; give at least one query.")
+        found: Answers = {}
         good = problems == ""
-        if not good.any():
-            return {
-                name: empty_column(field, len(good)) for name, field in self.answer.items() if name != "problem"
-            } | {"problem": problems}
-        found = self.respond(self.prepare(take(queries, good), self.state_), self.call_, self.state_)
+        if good.any():
+            inputs, unread = readable(self.prepare(take(queries, good), self.state_))
+            if unread is not None:
+                problems[good] = unread
+                good = problems == ""
+            if good.any():
+                found = self.respond(inputs, self.call_, self.state_)
         if not good.all():
-            for name, column in found.items():
-                whole = empty_column(self.answer[name], len(good))
-                whole[good] = column
+            for name, field in self.answer.items():
+                whole = empty_column(field, len(good))
+                if name in found:
+                    whole[good] = found[name]
                 found[name] = whole
         return {**found, "problem": problems}
 
@@ -295,7 +309,10 @@ class Template(Contract):
         """
         self._check_fitted()
         table = {name: single(value) for name, value in self._query.check_one(self.name, query).items()}
-        found = self.respond(self.prepare(table, self.state_), self._fast(), self.state_)
+        inputs, unread = readable(self.prepare(table, self.state_))
+        if unread is not None:
+            raise DataError(f"{self.name}: {unread[0]}")
+        found = self.respond(inputs, self._fast(), self.state_)
         return {name: plain(column[0]) for name, column in found.items()} | {"problem": ""}
 
     @cached_property
@@ -435,8 +452,8 @@ def plain(value: Any) -> Any:
 
 def single(value: Any) -> np.ndarray:
     """A canonical value as a column of one row."""
-    if isinstance(value, str):
-        column = np.empty(1, object)
-        column[0] = value
-        return column
-    return np.asarray(value)[None]
+    if isinstance(value, np.ndarray | np.generic | float):
+        return np.asarray(value)[None]
+    column = np.empty(1, object)
+    column[0] = value
+    return column

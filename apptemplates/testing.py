@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from apptemplates.contract import Answers, Card
+from apptemplates.contract import Answers, Card, Contract
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.template import NotFittedError, Template
@@ -40,9 +40,16 @@ class Case:
         return self.fresh.clone().fit(self.train, verbose=0)
 
     @cached_property
+    def queries(self) -> Table:
+        """Questions made of the held-out records; these themselves where a record is a query."""
+        if type(self.app).prepare_records is Contract.prepare_records:
+            return self.test
+        return self.app.make_trials(self.app.record.check("demo", self.test)[0])[0]
+
+    @cached_property
     def answers(self) -> Any:
-        """Its answers to the held-out records, as a DataFrame."""
-        return self.app.predict(self.test)
+        """The answers to these questions, as a DataFrame."""
+        return self.app.predict(self.queries)
 
 
 def check_template(cls: type[Template], tell: Callable[[str], None] = lambda line: None) -> None:
@@ -117,25 +124,25 @@ def check_params(case: Case) -> None:
     expect(app.clone(epochs=7).epochs == 7 and app.get_params() == again.get_params(), "clone changed the original")
     refuses(TypeError, lambda: cls(**{**app.get_params(), "epohcs": 3}), "epohcs", "'epochs'")
     refuses(ValueError, lambda: app.clone(epochs=0), "epochs", cls.__name__)
-    refuses(NotFittedError, lambda: app.clone().predict(case.test), cls.__name__, "fit")
+    refuses(NotFittedError, lambda: app.clone().predict(case.queries), cls.__name__, "fit")
 
 
 def check_answers(case: Case) -> None:
     """Rows in are rows out, in their order, with the columns that `answer` says, and queries are left as they were."""
-    app, answers, count = case.app, case.answers, rows(case.test)
+    app, answers, count = case.app, case.answers, rows(case.queries)
     expect(list(answers) == list(app.answer), f"answers have {list(answers)}, `answer` says {list(app.answer)}")
     expect(len(answers) == count, f"{count} queries gave {len(answers)} answers")
     expect((answers["problem"] == "").all(), f"a good query has a problem: {answers['problem'].max()}")
-    before = {name: column.copy() for name, column in case.test.items()}
-    app.predict(case.test)
-    kept = all((before[n].astype(str) == case.test[n].astype(str)).all() for n in before)
+    before = {name: column.copy() for name, column in case.queries.items()}
+    app.predict(case.queries)
+    kept = all((before[n].astype(str) == case.queries[n].astype(str)).all() for n in before)
     expect(kept, "predict changed the queries")
-    alone = take(case.test, np.array([0]))
+    alone = take(case.queries, np.array([0]))
     same(app.predict(alone), answers.iloc[:1], 1e-5)
-    refuses(DataError, lambda: app.predict(take(case.test, slice(0))), "no rows")
+    refuses(DataError, lambda: app.predict(take(case.queries, slice(0))), "no rows")
     for name, field in app.query.items():
         if field.required:
-            less = {n: column for n, column in case.test.items() if n != name}
+            less = {n: column for n, column in case.queries.items() if n != name}
             refuses(DataError, partial(app.predict, less), repr(name), case.cls.__name__)
 
 
@@ -145,23 +152,23 @@ def check_problems(case: Case) -> None:
     needed = [name for name, field in app.query.items() if field.required and not field.missing]
     if not needed:
         return
-    spoilt = {name: column.copy() for name, column in take(case.test, slice(3)).items()}
+    spoilt = {name: column.copy() for name, column in take(case.queries, slice(3)).items()}
     spoilt[needed[0]] = spoilt[needed[0]].astype(object)
     spoilt[needed[0]][2] = None
     answers = app.predict(spoilt)
     expect(len(answers) == 3, "a bad row was dropped")
     reason = answers["problem"].iloc[2]
     expect(needed[0] in reason, f"the reason does not name {needed[0]!r}: {reason!r}")
-    same(app.predict(take(case.test, slice(2))), answers.iloc[:2], 1e-5)
+    same(app.predict(take(case.queries, slice(2))), answers.iloc[:2], 1e-5)
 
 
 def check_one(case: Case) -> None:
     """`predict_one` gives the same answer as `predict`, through the fast path, and raises where it can not answer."""
     app = case.app
-    query = {name: column[0] for name, column in case.test.items()}
+    query = {name: column[0] for name, column in case.queries.items()}
     answer = app.predict_one(query)
     expect(list(answer) == list(app.answer), f"predict_one gave {list(answer)}, `answer` says {list(app.answer)}")
-    whole = app.predict(take(case.test, slice(1))).iloc[0]
+    whole = app.predict(take(case.queries, slice(1))).iloc[0]
     for name, value in answer.items():
         if isinstance(value, float):
             np.testing.assert_allclose(value, whole[name], rtol=1e-4, atol=1e-4, err_msg=name)
@@ -203,9 +210,9 @@ def check_report(case: Case) -> None:
 
 def check_explanation(case: Case) -> None:
     """`explain` gives a table with a row a query, figures, and says how far to trust it."""
-    some = take(case.test, slice(40))
+    some = take(case.queries, slice(40))
     report = case.app.explain(some)
-    expect(report.kind == "explanation" and len(report.table) == 40, "explain must give a row for each query")
+    expect(report.kind == "explanation" and len(report.table) == rows(some), "explain must give a row for each query")
     expect(report.figures and report.verdict, "explain must give figures and say how far to trust them")
 
 
@@ -222,7 +229,7 @@ def check_saved(case: Case) -> None:
                 for member in archive.namelist():
                     with archive.open(member) as stream:
                         expect(b"'O'" not in stream.read(128), f"{file.name} holds Python objects ({member})")
-        texts = {n: c.astype(str) if c.dtype == object else c for n, c in case.test.items()}
+        texts = {n: c.astype(str) if c.dtype == object else c for n, c in case.queries.items()}
         np.savez(queries, **texts)  # type: ignore[arg-type]
         answers = Path(place) / "answers.csv"
         module = inspect.getmodule(case.cls)
@@ -261,10 +268,10 @@ def check_finetune(case: Case) -> None:
         again = case.cls.load(folder)
         again.finetune(case.test, epochs=1, verbose=0)
         expect(digest(folder) == before, "finetune changed the folder the app came from")
-        changed = again.predict(case.test)
+        changed = again.predict(case.queries)
         numbers = [name for name in changed if changed[name].dtype.kind == "f"]
         expect(any((changed[n] != case.answers[n]).any() for n in numbers), "finetune changed no answer")
-    same(case.app.predict(case.test), case.answers, 1e-6)
+    same(case.app.predict(case.queries), case.answers, 1e-6)
 
 
 def digest(folder: Path) -> str:
@@ -278,7 +285,7 @@ def digest(folder: Path) -> str:
 def check_repeatable(case: Case) -> None:
     """One seed gives one model."""
     again = case.fresh.clone().fit(case.train, verbose=0)
-    same(again.predict(case.test), case.answers, 1e-3)
+    same(again.predict(case.queries), case.answers, 1e-3)
 
 
 def check_nothing_lost(case: Case) -> None:
@@ -288,7 +295,7 @@ def check_nothing_lost(case: Case) -> None:
         return
     without: Table = {name: column for name, column in case.train.items() if name != target}
     refuses(DataError, lambda: case.app.fit(without, verbose=0), repr(target), case.cls.__name__)
-    same(case.app.predict(case.test), case.answers, 1e-6)
+    same(case.app.predict(case.queries), case.answers, 1e-6)
 
 
 def check_data(case: Case) -> None:

@@ -239,7 +239,7 @@ def run(
     patience: int | None,
     slack: float = 0.0,
     clock: Clock,
-    share: float = 1.0,
+    deadline: float | None = None,
     checkpoint: tuple[Path, str] | None = None,
     callbacks: Iterable[Callable[..., Any]] = (),
     title: str = "learning",
@@ -256,7 +256,7 @@ def run(
         patience: Epochs without a better validation loss before it stops; None runs to the end and keeps its weights.
         slack: See `BestWeights`.
         clock: Of the whole `fit`.
-        share: The part of the time left that this run may use.
+        deadline: The second, as the clock counts, at which this run must end; by default what the clock allows.
         checkpoint: File and fingerprint to go on from and to write at each epoch's end.
         callbacks: The user's own.
 
@@ -277,7 +277,7 @@ def run(
         keeper.resume(network)
         own.append(keeper)
         start = keeper.epoch
-    deadline = clock.deadline(share)
+    deadline = clock.deadline() if deadline is None else deadline
     stop = StopAt(clock, deadline)
     own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
     if wants_progress(verbose):

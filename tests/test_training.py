@@ -155,7 +155,7 @@ def test_cosine_starts_soft_and_ends_at_zero():
 
 def test_cosine_ends_with_the_time():
     kept = Kept()
-    run(network(), batches(wait=0.02), epochs=1000, clock=training.Clock(3 / 60), callbacks=[kept], patience=None)
+    run(network(), batches(wait=0.02), epochs=1000, clock=training.Clock(6 / 60), callbacks=[kept], patience=None)
     assert len(kept.rates) < 500 and kept.rates[-1] < 0.001 and kept.rates[-1] < 0.5 * max(kept.rates)
 
 

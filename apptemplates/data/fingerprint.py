@@ -29,11 +29,14 @@ def describe(train: Table, valid: Table) -> dict[str, Any]:
 def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
     """Made-up graph inputs in the range of the real ones, which hold no real record.
 
-    Numbers are drawn around each column's mean with its spread, words from those that stand in at least ten rows.
+    Numbers are drawn around each column's mean with its spread, words from those that stand in at least ten rows,
+    pictures (uint8) are noise.
     """
     rng, made = np.random.default_rng(seed), {}
     for name, column in inputs.items():
-        if column.dtype == object:
+        if column.dtype == np.uint8:
+            made[name] = rng.integers(0, 256, (number, *column.shape[1:]), dtype=np.uint8)
+        elif column.dtype == object:
             words, counts = np.unique(column.astype(str), return_counts=True)
             common = words[counts >= min(10, counts.max())]
             made[name] = rng.choice(common, (number, *column.shape[1:])).astype(object)
@@ -44,19 +47,31 @@ def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
     return made
 
 
-def row_marks(records: Table, most: int = 100_000) -> np.ndarray:
-    """A number for each record (of a sample, if there are very many) by which it can be known again, but not read."""
-    marks = np.unique(_marks(records))
+def row_marks(records: Table, inputs: Table, most: int = 100_000) -> np.ndarray:
+    """A number for each record (of a sample, if there are very many) by which it can be known again, but not read.
+
+    Records that hold pictures (uint8) are known by these alone, wherever the file lies and however it is labelled.
+    """
+    marks = np.unique(_marks(records, inputs))
     return np.sort(np.random.default_rng(0).permutation(marks)[:most])
 
 
-def seen_before(records: Table, marks: np.ndarray | None) -> int | None:
+def seen_before(records: Table, inputs: Table, marks: np.ndarray | None) -> int | None:
     """How many of the records were learned from (at least, where only a sample was marked); None where not known."""
-    return None if marks is None else int(np.isin(_marks(records), marks).sum())
+    return None if marks is None else int(np.isin(_marks(records, inputs), marks).any(axis=1).sum())
 
 
-def _marks(records: Table) -> np.ndarray:
+def _marks(records: Table, inputs: Table) -> np.ndarray:
+    """Marks (n, k) of records: one of each picture, or one of the whole row."""
     import pandas as pd
 
+    pictures = [column for column in inputs.values() if column.dtype == np.uint8 and column.ndim > 2]
+    if pictures:
+        return np.array([[marked(picture) for picture in row] for row in zip(*pictures, strict=True)], np.uint64)
     frame = pd.DataFrame({name: column for name, column in records.items() if column.ndim == 1})
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")[:, None]
+
+
+def marked(picture: np.ndarray) -> np.uint64:
+    """A number that tells pictures apart."""
+    return np.frombuffer(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), np.uint64)[0]

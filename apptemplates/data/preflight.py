@@ -72,7 +72,22 @@ def inspect(
         findings += classes(label, fields[label], flat[label])
         findings += leaks(flat, fields, label)
     findings += duplicates(flat, count)
+    return in_order(findings)
+
+
+def in_order(findings: list[Finding]) -> list[Finding]:
+    """Findings with errors first and notes last."""
     return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def left_out(why: list[str], shown: int = 5) -> Finding:
+    """Records whose pictures or sounds could not be read, each with its reason in `why`."""
+    more = f" ... and {len(why) - shown:,} more" if len(why) > shown else ""
+    return Finding(
+        "unreadable-records", "warning", f"{len(why):,} records",
+        f"{len(why):,} records could not be read and were left out: {' '.join(why[:shown])}{more}",
+        "Replace or remove those files.",
+    )  # fmt: skip
 
 
 def bad_values(name: str, field: Field, raw: np.ndarray, fault: Fault) -> Finding:

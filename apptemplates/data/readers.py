@@ -13,7 +13,14 @@ from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
 
 
-def read(source: Any, labels: Any = None, label: str = "label", *, names: Sequence[str] | None = None) -> Table:
+def read(
+    source: Any,
+    labels: Any = None,
+    label: str = "label",
+    *,
+    names: Sequence[str] | None = None,
+    media: str | None = None,
+) -> Table:
     """The table in a source.
 
     Args:
@@ -23,6 +30,7 @@ def read(source: Any, labels: Any = None, label: str = "label", *, names: Sequen
         labels: Values for the column `label` that the source lacks, one a row.
         label: Name of the column that labels go to.
         names: Column names of a csv or tsv file without a header line.
+        media: Name of the column that pictures or sounds go to.
 
     Returns:
         A dict of equal-length columns: numbers, booleans and datetime64 where the source is typed so, else object

@@ -12,7 +12,8 @@ import numpy as np
 
 Table = dict[str, np.ndarray]
 
-CHUNK = 8192
+CHUNK = 8192  # rows at a time, at most
+BYTES = 64e6  # of inputs at a time, at most
 TOLERANCE = 1e-4
 
 
@@ -139,7 +140,8 @@ class Fast:
 def batch(model: Any) -> Callable[[Table], Table]:
     """The answers to many queries: a function from a prepared table to raw answers.
 
-    The graph is compiled once for any number of rows and run on 8,192 rows at a time, so memory stays bounded.
+    The graph is compiled once for any number of rows and run on at most 8,192 rows or 64 MB of inputs at a time, so
+    memory stays bounded.
 
     Args:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
@@ -153,8 +155,10 @@ def batch(model: Any) -> Callable[[Table], Table]:
 
     def answer(prepared: Table) -> Table:
         rows = len(prepared[names[0]])
-        starts = range(0, max(rows, 1), CHUNK)
-        parts = [call({name: prepared[name][start : start + CHUNK] for name in names}) for start in starts]
+        size = sum(prepared[name].nbytes for name in names) / max(rows, 1)
+        chunk = max(1, min(CHUNK, int(BYTES / max(size, 1))))
+        starts = range(0, max(rows, 1), chunk)
+        parts = [call({name: prepared[name][start : start + chunk] for name in names}) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return answer

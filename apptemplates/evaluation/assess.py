@@ -1,11 +1,14 @@
 """From a fitted template and records to a Report: the same for every template."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from apptemplates.contract import readable
 from apptemplates.data.fingerprint import seen_before
-from apptemplates.data.schema import DataError
+from apptemplates.data.preflight import Finding, in_order, left_out
+from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.evaluation import audit, cost, figures, intervals
 from apptemplates.evaluation.report import Report
@@ -23,39 +26,87 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     Raises:
         DataError: No record can be judged, or a column of `by` is not there.
     """
-    records, problems = app.record.check(app.name, table, rows="mark")
-    good = problems == ""
-    if not good.any():
-        raise DataError(f"{app.name}: no record can be judged; {problems[0] if len(problems) else 'there are none'}")
-    groups = {name: grouped(app.name, table, columns)[good] for name, columns in ((named(b), b) for b in by)}
-    records = take(records, good)
-    queries, _ = app.make_trials(records)
-    report = judge(app, records, app.prepare(queries, app.state_), groups)
-    one, many = app._query, take(queries, slice(20_000))
+    trials = make_trials(app, table, by)
+    report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups)
+    one, many = app._query, take(trials.queries, slice(20_000))
     some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
     report.latency = cost.latency(app.predict_one, some, repeats=300)
     report.latency["items_per_second"] = cost.throughput(lambda: app._answers(many), rows(many), repeats=1)
-    report.data |= {"left out": int((~good).sum()), SEEN: seen_before(records, app.seen_)}
-    if (~good).any():
-        report.data["first left out"] = problems[~good][0]
+    seen = seen_before(trials.records, trials.inputs, app.seen_)
+    report.data |= {"left out": len(trials.left_out), SEEN: seen}
+    if trials.left_out:
+        report.data["first left out"] = trials.left_out[0]
+    report.findings = trials.findings
     report.verdict = verdict(report, next(iter(report.metrics)))
     return report
 
 
-def judge(app: Any, records: Table, inputs: Table, groups: dict[str, np.ndarray], repeats: int = 200) -> Report:
-    """The Report of answers to prepared records.
+@dataclass
+class Trials:
+    """Questions with their truth: canonical, prepared, and grouped."""
+
+    records: Table
+    queries: Table
+    truth: Table
+    inputs: Table
+    clusters: np.ndarray | None
+    groups: dict[str, np.ndarray]
+    left_out: list[str]
+    findings: list[Any]
+
+
+def make_trials(app: Any, table: Table, by: tuple[Any, ...]) -> Trials:
+    """The trials of records, or those that stand ready in the table."""
+    ready = app.truth is not None and all(name in table for name in app.truth)
+    schema = Schema.of(app.query | app.truth) if ready else app.record
+    records, problems = schema.check(app.name, table, rows="mark")
+    good = problems == ""
+    if not good.any():
+        raise DataError(f"{app.name}: no record can be judged; {problems[0] if len(problems) else 'there are none'}")
+    groups = {named(columns): grouped(app.name, table, columns)[good] for columns in by}
+    records = take(records, good)
+    findings = [finding for finding in app._inspect(records) if finding.severity != "note"]
+    clusters = None
+    if ready:
+        queries, truth = ({name: records[name] for name in names} for names in (app.query, app.truth))
+    else:
+        queries, truth = app.make_trials(records)
+        clusters = app.clusters(records)
+        groups = {name: app.trial_groups(records, values) for name, values in groups.items()}
+    inputs, unread = readable(app.prepare(queries, app.state_))
+    left_out = list(problems[~good])
+    if unread is not None:
+        left_out += list(unread[unread != ""])
+        kept = unread == ""
+        if not kept.any():
+            raise DataError(f"{app.name}: no record can be judged; {left_out[-1]}")
+        queries, truth = take(queries, kept), take(truth, kept)
+        records = take(records, kept) if rows(records) == len(kept) else records
+        clusters = None if clusters is None else clusters[kept]
+        groups = {name: values[kept] for name, values in groups.items()}
+    return Trials(records, queries, truth, inputs, clusters, groups, left_out, findings)
+
+
+def judge(
+    app: Any,
+    truth: Table,
+    inputs: Table,
+    clusters: np.ndarray | None,
+    groups: dict[str, np.ndarray],
+    repeats: int = 200,
+) -> Report:
+    """The Report of answers to prepared trials.
 
     Args:
         app: A template whose decision is built.
-        records: Canonical records.
-        inputs: What `prepare` made of them.
-        groups: Name -> the group (n,) of each record.
+        truth: What the answers are judged by.
+        inputs: What `prepare` made of the queries.
+        clusters: Who each trial (n,) belongs to, or None.
+        groups: Name -> the group (n,) of each trial.
         repeats: Bootstrap draws.
     """
-    _, truth = app.make_trials(records)
     answers = app.respond(inputs, app.call_, app.state_)
     simple = app.baseline(app.baseline_, inputs)
-    clusters = app.clusters(records)
     measured = intervals.bootstrap(app.score, truth, answers, clusters, repeats)
     headline = app.headline if app.headline in measured else next(iter(measured))
     report = Report(title=app.card.title, metrics={headline: measured[headline], **measured})
@@ -71,9 +122,8 @@ def judge(app: Any, records: Table, inputs: Table, groups: dict[str, np.ndarray]
     if "temperature" in app.learned_:
         report.calibration["temperature"] = app.learned_["temperature"]
     report.size = cost.size(app.model_)
-    report.data = {"records": rows(records)}
+    report.data = {"records": rows(truth)}
     report.data |= {f"learned from: {name}": n for name, n in app.learned_["data"].items() if name != "fingerprint"}
-    report.findings = [finding for finding in app._inspect(records) if finding.severity != "note"]
     report.figures = app.figures(truth, answers)
     report.figures += [figures.group_bars(group, headline, name) for name, group in report.groups.items()]
     if app.history_:
@@ -106,16 +156,21 @@ def preflight(app: Any, source: Any, labels: Any) -> Report:
     table = fresh._read(source, labels)
     fresh.columns_ = fresh._own_columns(table)
     records, problems = fresh.record.check(fresh.name, table, rows="mark")
-    findings = fresh._inspect(take(records, problems == "")) if (problems == "").any() else []
-    bad = problems[problems != ""]
+    bad, good, findings = problems[problems != ""], take(records, problems == ""), []
+    if rows(good):
+        findings = fresh._inspect(good)
+        if fresh._media:
+            inputs, unread = readable(fresh.prepare_records(good, fresh.open_state({})))
+            if unread is not None:
+                findings.append(left_out(list(unread[unread != ""])))
+                good = take(good, unread == "")
+            findings = in_order(findings + fresh.look(good, inputs))
     return check_report(fresh, records, findings, bad)
 
 
 def check_report(app: Any, records: Table, findings: list, bad: np.ndarray) -> Report:
     """The Report of a check."""
     import pandas as pd
-
-    from apptemplates.data.preflight import Finding
 
     if len(bad):
         fix = "correct or remove those rows; fit refuses them"

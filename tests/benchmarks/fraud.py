@@ -99,9 +99,10 @@ GRIDS: dict[str, dict[str, list]] = {
         "reg_lambda": [0, 5, 20],
     },
     "random forest": {
-        "n_estimators": [200],
+        "n_estimators": [60],
+        "max_samples": [0.1, 0.25, 0.5, None],
         "max_depth": [10, 20, None],
-        "min_samples_leaf": [1, 4, 8],
+        "min_samples_leaf": [1, 4, 8, 20],
         "criterion": ["gini", "entropy"],
         "max_features": [0.2, 0.3, 0.5, "sqrt"],
     },
@@ -111,16 +112,14 @@ GRIDS: dict[str, dict[str, list]] = {
 def tune(table: pd.DataFrame, setting: str, number: int) -> None:
     """Tries random settings of each tree on two earlier weeks, and prints the best by mean average precision."""
     weeks = []
+    book = book_features(table).drop(columns="TX_FRAUD").to_numpy()
     for start in (np.datetime64("2018-07-18", "us"), np.datetime64("2018-07-25", "us")):
         judged = judged_rows(table, start)
-        learn = (
-            between(table, start - 2 * WEEK, 7) if setting == "strict" else table.TX_DATETIME.to_numpy() < start - WEEK
-        )
         if setting == "strict":
             learn = between(table, start - 2 * WEEK, 7)
-            book = book_features(table).drop(columns="TX_FRAUD").to_numpy()
             past, new = book[learn], book[judged]
         else:
+            learn = table.TX_DATETIME.to_numpy() < start - WEEK
             app = at.FraudDetector(**ROLES, time="TX_DATETIME", entities=ENTITIES)
             past = matrix(app, table[learn])
             week = between(table, start, 7)
