@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apptemplates.data import batches
 from apptemplates.data.batches import shuffled, with_swaps
 
 
@@ -13,12 +14,12 @@ def table(n):
     return np.stack([rows, -rows], axis=1), 10 * rows[:, None], rows + 0.5
 
 
-def passes(batches, times=2):
-    return [[tuple(part.numpy() for part in batch) for batch in batches] for _ in range(times)]
+def passes(made, times=2):
+    return [[tuple(part.numpy() for part in batch) for batch in made] for _ in range(times)]
 
 
-def joined(batches, part=0):
-    return np.concatenate([batch[part] for batch in batches])
+def joined(made, part=0):
+    return np.concatenate([batch[part] for batch in made])
 
 
 def test_training_draws_a_new_order_on_each_pass_and_keeps_rows_together():
@@ -53,6 +54,30 @@ def test_otherwise_the_order_is_kept_in_larger_batches():
     for drawn in (first, second):
         np.testing.assert_array_equal(joined(drawn), features)
         np.testing.assert_array_equal(joined(drawn, 1), target)
+
+
+@pytest.mark.parametrize("where", ["memory", "file", "large"])
+def test_pictures_stay_where_they_are(tmp_path, monkeypatch, where):
+    pictures = np.random.default_rng(0).integers(0, 256, (100, 6, 5, 3), dtype=np.uint8)
+    given = pictures
+    if where == "file":
+        given = np.memmap(tmp_path / "pictures", np.uint8, mode="w+", shape=pictures.shape)
+        given[:] = pictures
+    elif where == "large":
+        monkeypatch.setattr(batches, "COPIED", 100)
+    number = np.arange(100, dtype="float32")
+    made = shuffled(given, number, 16, training=True, seed=1)
+    assert made.element_spec[0].shape == (None, 6, 5, 3) and made.element_spec[0].dtype == tf.uint8
+    assert int(made.cardinality()) == 7
+    first, second = passes(made)
+    for drawn in (first, second):
+        rows = joined(drawn, 1).astype(int)
+        assert sorted(rows) == list(range(100))
+        np.testing.assert_array_equal(joined(drawn), pictures[rows])
+    assert (joined(first, 1) != joined(second, 1)).any()
+    kept = passes(shuffled(given, number, 16, training=False, seed=1), 1)[0]
+    assert [len(batch[0]) for batch in kept] == [16] * 6 + [4]  # activations of pictures are large
+    np.testing.assert_array_equal(joined(kept), pictures)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15, 1.0])
