@@ -29,7 +29,7 @@ def augment(batches: "tf.data.Dataset[Any]", choices: Mapping[str, float | bool]
 
     Args:
         batches: Of (pictures, ...), pictures uint8 or float32 0..255 (n, h, w, c); the rest stays as it is.
-        choices: By the names in `CHOICES`, how far a change may go, of which every picture draws its own amount; what is
+        choices: By the names in `CHOICES`, how far a change may go, of which every picture draws its own; what is
             not named, or 0 or False, is left out.
         seed: Of the draws.
 
