@@ -47,6 +47,16 @@ def from_values(column: Any) -> np.ndarray:
     return typed(array) if array.dtype == object and array.ndim == 1 else array
 
 
+def from_media(column: Any) -> np.ndarray:
+    """A column of pictures or sounds: an array of them, or objects (paths, bytes, arrays) as they are."""
+    if isinstance(column, np.ndarray) and (column.ndim > 1 or column.dtype.kind in "biuf"):
+        return column
+    found = np.empty(len(column), dtype=object)
+    for place, value in enumerate(column):
+        found[place] = None if values.is_missing(value) else value
+    return found
+
+
 def typed(objects: np.ndarray) -> np.ndarray:
     """Python objects as numbers, booleans or times where all of them are, else as they are with None for missing."""
     import pandas as pd

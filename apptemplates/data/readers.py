@@ -1,4 +1,4 @@
-"""Any tabular source to a table: files, frames, dicts, arrays, tf.data and TFDS."""
+"""Any source to a table: files, folders of media, frames, dicts, arrays, tf.data and TFDS."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from apptemplates.data import files, tfds
-from apptemplates.data.objects import from_frame, from_rows, from_values
+from apptemplates.data import files, folders, tfds
+from apptemplates.data.objects import from_frame, from_media, from_rows, from_values
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
 
@@ -27,10 +27,14 @@ def read(
         source: A path ending in .csv, .tsv, .parquet or .jsonl (or that and .gz), "tfds:name/config:split", a
             pandas.DataFrame, a dict of columns (of single values: one row), a list of dicts, (features, labels), an
             array (n, d), whose columns become x0, x1, ..., or a tf.data.Dataset of dicts, (dict, label) or (x, label).
+            Of media also: a folder with a subfolder for each label, or with an index file in it or beside it,
+            "scans.npz" or "scans.npz:train", a picture's file, an array (n, h, w) or (n, h, w, c), a list of paths,
+            bytes, arrays or PIL images; or a table of any form with a column of those.
         labels: Values for the column `label` that the source lacks, one a row.
         label: Name of the column that labels go to.
         names: Column names of a csv or tsv file without a header line.
-        media: Name of the column that pictures or sounds go to.
+        media: Name of the column that pictures or sounds go to, where there are some. A column called "path", "file"
+            or the like is taken for it; relative paths count from the folder of the table's file.
 
     Returns:
         A dict of equal-length columns: numbers, booleans and datetime64 where the source is typed so, else object
@@ -45,11 +49,13 @@ def read(
         {'amount': array([9.5]), 'shop': array(['bakery'], dtype=object)}
     """
     if isinstance(source, str) and source.startswith("tfds:"):
-        who, table = source, from_dataset(tfds.load(source), label)
+        who, table = source, from_dataset(*tfds.load(source, encoded=media is not None), label, media)
     elif isinstance(source, str | os.PathLike):
-        who, table = str(source), files.read(Path(source).expanduser(), names)
+        who, table = str(source), from_path(os.fspath(source), names, label, media)
     else:
-        who, table = f"the {type(source).__name__}", from_memory(source, label)
+        who, table = f"the {type(source).__name__}", from_memory(source, label, media)
+    if media:
+        table = folders.named_media(table, media)
     if labels is not None:
         if label in table:
             raise DataError(
@@ -70,31 +76,51 @@ def read(
     return table
 
 
-def from_memory(source: Any, label: str) -> Table:
+def from_path(source: str, names: Sequence[str] | None, label: str, media: str | None) -> Table:
+    """The table in a file or a folder."""
+    path = Path(source).expanduser()
+    archive = folders.npz_part(source)
+    if archive:
+        return folders.from_npz(*archive, media or "image", label)
+    if path.is_dir() and (media or folders.holds_media(path)):
+        return folders.from_folder(path, media or "path", label)
+    if media and path.suffix.lower() in folders.MEDIA:
+        return {media: from_media([str(path)])}
+    table = files.read(path, names)
+    return folders.from_index(path, table, media) if media and folders.path_column(table, media) else table
+
+
+def from_memory(source: Any, label: str, media: str | None) -> Table:
     """The table in a Python object."""
     if hasattr(source, "element_spec"):  # a tf.data.Dataset, known without importing TensorFlow
-        return from_dataset(source, label)
+        return from_dataset(source, {}, label, media)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        return from_frame(source)
+        table = from_frame(source)
+        return {**table, media: from_media(source[media])} if media and media in source.columns else table
     if isinstance(source, Mapping):
         if source and all(isinstance(value, str | bytes) or np.ndim(value) == 0 for value in source.values()):
             source = {name: [value] for name, value in source.items()}
-        return {str(name): from_values(column) for name, column in source.items()}
+        return {str(name): (from_media if name == media else from_values)(column) for name, column in source.items()}
     if isinstance(source, tuple) and len(source) == 2:
-        return with_label(source[0], source[1], label)
+        return with_label(source[0], source[1], label, media)
+    if media and (isinstance(source, bytes) or hasattr(source, "getbands")):  # an encoded picture; one of PIL
+        return {media: from_media([source])}
     if isinstance(source, np.ndarray):
-        return from_array(source)
-    if isinstance(source, list) and all(isinstance(row, Mapping) for row in source):
-        return from_rows(source)
+        return {media: from_media(source)} if media and not source.dtype.names else from_array(source)
+    if isinstance(source, list | tuple) and source and all(isinstance(row, Mapping) for row in source):
+        table = from_rows(source)
+        return {**table, media: from_media([row.get(media) for row in source])} if media in table else table
+    if isinstance(source, list | tuple) and (media or not source):
+        return {media or "x": from_media(source)}
     raise DataError(
         f"the source is a {type(source).__name__}; a path, a 'tfds:' name, a DataFrame, a dict of columns, a list of "
         "dicts, (features, labels), an array or a tf.data.Dataset is expected."
     )
 
 
-def with_label(features: Any, labels: Any, label: str) -> Table:
+def with_label(features: Any, labels: Any, label: str, media: str | None) -> Table:
     """The table of (features, labels)."""
-    table = from_memory(features, label)
+    table = from_memory(features, label, media)
     if label in table:
         raise DataError(
             f"(features, labels): there is a column {label!r} already among the features; name another for the labels."
@@ -111,8 +137,14 @@ def from_array(array: np.ndarray) -> Table:
     return {"x": from_values(array)}
 
 
-def from_dataset(dataset: Any, label: str) -> Table:
-    """The table of a tf.data.Dataset, batched or not."""
+def from_dataset(dataset: Any, words: Mapping[str, Sequence[str]], label: str, media: str | None) -> Table:
+    """The table of a tf.data.Dataset, batched or not.
+
+    Args:
+        dataset: It.
+        words: The names of numbered classes, by column.
+        label, media: As for `read`.
+    """
     if int(dataset.cardinality()) == -1:
         raise DataError("the tf.data.Dataset repeats for ever; remove repeat() or end it with take(n).")
     spec = dataset.element_spec
@@ -123,14 +155,21 @@ def from_dataset(dataset: Any, label: str) -> Table:
         )
     shapes = [part.shape for part in flat(spec, label).values()]
     single = any(shape.rank == 0 for shape in shapes) or len({shape[0] for shape in shapes}) > 1
-    parts = [flat(element, label) for element in (dataset.batch(1024) if single else dataset).as_numpy_iterator()]
+    single = single or bool(media and len(shapes) == 1 and shapes[0].rank == 3)  # one picture (h, w, c)
+    ragged = single and any(None in shape for shape in shapes)
+    elements = dataset.batch(1024) if single and not ragged else dataset
+    parts = [flat(element, label) for element in elements.as_numpy_iterator()]
     table: Table = {}
     for name in parts[0] if parts else ():
-        column = np.concatenate([part[name] for part in parts])
-        if name == "x" and column.ndim == 2:
-            table.update(from_array(column))
+        column = [part[name] for part in parts] if ragged else np.concatenate([part[name] for part in parts])
+        if name == media or (media and name in folders.PATHS):
+            table[name] = from_media(column)
+        elif name == "x" and np.ndim(column) == 2:
+            table.update(from_array(np.asarray(column)))
         else:
             table[name] = from_values(column)
+            if media and name in words and table[name].dtype.kind in "iu":
+                table[name] = from_values([words[name][place] if place >= 0 else None for place in table[name]])
     return table
 
 

@@ -12,8 +12,8 @@ PATTERN = re.compile(
 )
 
 
-def load(source: str) -> Any:
-    """The tf.data.Dataset that `tfds.load` gives for "tfds:name/config:split".
+def load(source: str, *, encoded: bool = False) -> tuple[Any, dict[str, list[str]]]:
+    """The tf.data.Dataset that `tfds.load` gives for "tfds:name/config:split", and the names of its classes by column.
 
     Looks for the prepared data set in the folder TFDS_DATA_DIR (else ~/tensorflow_datasets), then for its
     archives in downloads/manual there, from which it is prepared. Nothing is fetched from the network: without one,
@@ -21,6 +21,7 @@ def load(source: str) -> Any:
 
     Args:
         source: "tfds:name", "tfds:name/config:split", "tfds:name:1.0.0:train[:10%]".
+        encoded: Whether pictures stay the bytes of their files, which take far less room.
 
     Raises:
         DataError: for another form, a data set that is not there or a split it does not have.
@@ -57,7 +58,11 @@ def load(source: str) -> Any:
     if not wanted or any(part not in (*splits, "all") for part in wanted):
         which = f"there is no split {split!r}" if split else "no split was named"
         raise DataError(f"{source}: {which}; there are {', '.join(splits)}: write 'tfds:{full}:{splits[0]}'.")
-    return tensorflow_datasets.load(full, split=split, data_dir=folder, download=False)
+    features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
+    names = {key: kind.names for key, kind in features.items() if hasattr(kind, "names") and kind.names}
+    images = [key for key, kind in features.items() if isinstance(kind, tensorflow_datasets.features.Image)]
+    decoders = {key: tensorflow_datasets.decode.SkipDecoding() for key in images} if encoded else None
+    return tensorflow_datasets.load(full, split=split, data_dir=folder, download=False, decoders=decoders), names
 
 
 def prepare(source: str, full: str, folder: Path, manual: Path) -> None:
