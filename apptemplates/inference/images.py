@@ -1,13 +1,11 @@
 """Pictures of any kind as arrays of one size, the same in training and in answering; NumPy and Pillow only."""
 
 import os
-import stat
 import struct
 import tempfile
 import threading
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +25,7 @@ from PIL import (
 )
 
 from apptemplates.data.values import is_missing
+from apptemplates.inference.media import Undecodable, in_parts, opened
 
 Fit = Literal["pad", "stretch", "crop"]
 
@@ -53,10 +52,6 @@ DAMAGED = (
     zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 one_large = threading.Lock()
-
-
-class Undecodable(ValueError):
-    """A picture can not be read; the message is one sentence that says which and why."""
 
 
 def decode(value: Any, size: tuple[int, int], channels: int = 3, fit: Fit = "pad") -> np.ndarray:
@@ -124,22 +119,14 @@ def load(
             return values, problems
     pictures = room((count, *size, channels))
 
-    def fill(start: int) -> None:
-        for row in range(start, min(start + TOGETHER, count)):
+    def fill(rows: range) -> None:
+        for row in rows:
             try:
                 pictures[row] = decode(values[row], size, channels, fit)
             except Undecodable as reason:
                 problems[row] = str(reason)
 
-    if count <= 4:
-        fill(0)
-    else:
-        pool = ThreadPoolExecutor(workers or os.cpu_count())
-        try:
-            for _ in pool.map(fill, range(0, count, TOGETHER)):
-                pass
-        finally:  # also when interrupted: what has not begun is not waited for
-            pool.shutdown(cancel_futures=True)
+    in_parts(count, TOGETHER, fill, workers)
     good = np.flatnonzero(problems == "")
     if len(good) < count:
         for place, row in enumerate(good):
@@ -157,21 +144,8 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
 
 def from_path(path: str, size: tuple[int, int], mode: str) -> Image.Image:
     """The picture in a file."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-            raise Undecodable(f"{path}: this is no file but a folder or a device; name the file of a picture.")
-        with open(path, "rb") as stream:
-            return from_stream(stream, path, size, mode)
-    except FileNotFoundError:
-        link = os.path.islink(path)
-        raise Undecodable(
-            f"{path}: " + ("this link leads nowhere; mend it." if link else "there is no such file; check the path.")
-        ) from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, Undecodable):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise Undecodable(f"{path}: the file can not be read ({reason}); check its permissions and name.") from error
+    with opened(path, "picture") as stream:
+        return from_stream(stream, path, size, mode)
 
 
 def from_stream(stream: BinaryIO, name: str, size: tuple[int, int], mode: str) -> Image.Image:
