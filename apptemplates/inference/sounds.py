@@ -181,8 +181,14 @@ def with_rate(value: Any, rate: int) -> tuple[Any, int]:
     return value, rate
 
 
-def in_floats(value: Any, name: str) -> np.ndarray:
-    """Samples (n,) or (n, channels) as float32 with 1 for full scale."""
+def in_floats(value: Any, name: str, guess: bool = True) -> np.ndarray:
+    """Samples (n,) or (n, channels) as float32 with 1 for full scale.
+
+    Args:
+        value: It.
+        name: For the message of an error.
+        guess: Whether floats far above 1 are taken for integers; not where a sound comes in parts.
+    """
     try:
         samples = np.asarray(value)
     except (TypeError, ValueError):
@@ -207,7 +213,7 @@ def in_floats(value: Any, name: str) -> np.ndarray:
         raise Undecodable(f"{name} has {wrong:,} samples that are NaN or infinite; every sample must be a number.")
     if samples.size and abs(samples).max() > 2**15:
         raise Undecodable(f"{name} has samples up to {abs(samples).max():.6g}; floats of about -1..1 are expected.")
-    scale = 2.0**15 if samples.size and abs(samples).max() > 64 else 1.0  # integers that were made floats
+    scale = 2.0**15 if guess and samples.size and abs(samples).max() > 64 else 1.0  # integers that were made floats
     return (samples / scale).astype(np.float32)
 
 
