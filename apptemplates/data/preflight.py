@@ -71,7 +71,8 @@ def inspect(
     if label in flat:
         findings += classes(label, fields[label], flat[label])
         findings += leaks(flat, fields, label)
-    findings += duplicates(flat, count)
+    if len(flat) == len(columns):  # rows that look alike may hold different pictures
+        findings += duplicates(flat, count)
     return in_order(findings)
 
 

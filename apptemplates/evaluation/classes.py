@@ -96,6 +96,14 @@ class Classes:
 # ---- decisions ---------------------------------------------------------------
 
 
+def chances(logits: np.ndarray, several: bool) -> np.ndarray:
+    """Chances (n, c) of logits (n, c), as the layer `ClassChances` gives them."""
+    if several:
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
 def log_odds(classes: Classes, chances: np.ndarray) -> np.ndarray:
     """What a threshold is set on: (n, 1) ill against healthy, or (n, c) each class where several may be true."""
     chances = np.clip(chances.astype("float64"), LEAST, 1 - LEAST)
@@ -333,7 +341,9 @@ def fit_baseline(features: np.ndarray, truth: np.ndarray, seed: int) -> dict[str
     return {"weights": weights.astype("float32"), "bias": bias.astype("float32")}
 
 
-def answer_baseline(learned: Mapping[str, np.ndarray], features: np.ndarray, several: bool) -> np.ndarray:
-    """Chances (n, c) of what `fit_baseline` learned."""
+def answer_baseline(learned: Mapping[str, np.ndarray], features: np.ndarray, classes: Classes) -> np.ndarray:
+    """Chances (n, c) of what `fit_baseline` learned; a class it never met has hardly any."""
     chances = 1 / (1 + np.exp(-np.clip(features @ learned["weights"].T + learned["bias"], -30, 30)))
-    return chances if several else chances / chances.sum(axis=1, keepdims=True)
+    unmet = len(classes.names) - chances.shape[1]
+    chances = np.pad(chances, ((0, 0), (0, unmet)), constant_values=LEAST)
+    return chances if classes.several else chances / chances.sum(axis=1, keepdims=True)

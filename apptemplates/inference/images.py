@@ -214,6 +214,8 @@ def from_array(value: Any, name: str = "the picture") -> Image.Image:
     """The picture in an array (h, w) or (h, w, 1 | 3 | 4), or in nested lists."""
     try:
         pixels = np.asarray(value)
+        if pixels.dtype == object and pixels.ndim > 1:  # numbers kept as Python objects, as where a column lacks some
+            pixels = np.asarray(pixels.tolist())
     except (TypeError, ValueError):
         pixels = np.empty(0, object)
     missing = is_missing(value)

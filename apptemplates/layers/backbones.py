@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers as kl
 
 from apptemplates.policy import nearest
@@ -134,3 +135,47 @@ def kept(model: Any) -> str:
     file = Path(tempfile.mkdtemp(prefix="apptemplates-")) / "backbone.keras"
     model.save(file)
     return str(file)
+
+
+def head(shape: tuple[int, ...], outputs: int, dropout: float) -> keras.Model:
+    """From a feature map (p, q, d) to logits: mean and maximum over the places, and a linear layer called "logits"."""
+    features = keras.Input(shape)
+    pooled = kl.Concatenate()([kl.GlobalAveragePooling2D()(features), kl.GlobalMaxPooling2D()(features)])  # (n, 2 d)
+    return keras.Model(features, kl.Dense(outputs, name="logits")(kl.Dropout(dropout)(pooled)), name="head")
+
+
+def grown(old: keras.Model, outputs: int, dropout: float) -> keras.Model:
+    """A head with more outputs, that gives the same logits for the old ones and low ones for the new."""
+    kernel, bias = old.get_layer("logits").get_weights()
+    more = outputs - len(bias)
+    new = head(old.input_shape[1:], outputs, dropout)
+    new.get_layer("logits").set_weights(
+        [np.pad(kernel, ((0, 0), (0, more))), np.append(bias, np.full(more, bias.min(), "float32"))]
+    )
+    return new
+
+
+def joined(body: keras.Model, top: keras.Model) -> keras.Model:
+    """Backbone and head as one network from pictures to logits."""
+    pictures = keras.Input(body.input_shape[1:])
+    return keras.Model(pictures, top(body(pictures)), name="network")
+
+
+def freeze(network: keras.Model) -> None:
+    """Leaves the backbone of a network as it is while the head learns."""
+    network.get_layer("backbone").trainable = False
+
+
+def thaw(network: keras.Model) -> None:
+    """Lets the backbone of a network learn, too; its batch statistics stay, since few pictures would spoil them."""
+    network.get_layer("backbone").trainable = True
+    still(network.get_layer("backbone"))
+
+
+def still(body: keras.Model) -> None:
+    """Holds every batch normalization of a network, and of the networks in it, as it is."""
+    for layer in body.layers:
+        if isinstance(layer, keras.Model):
+            still(layer)
+        elif isinstance(layer, kl.BatchNormalization):
+            layer.trainable = False

@@ -64,7 +64,11 @@ class ClassChoice(keras.layers.Layer):
             score = ops.log(chances) - ops.log(1.0 - chances) + self.offset
             return ops.cast(score >= 0.0, "float32"), ops.min(ops.sigmoid(ops.abs(score)), axis=-1)
         score = ops.log(chances) + self.offset
-        said = ops.one_hot(ops.argmax(score, axis=-1), self.offset.shape[0])
+        places = ops.arange(self.offset.shape[0], dtype="float32")
+        highest = score >= ops.max(score, axis=-1, keepdims=True)
+        # argmax and one_hot have no LiteRT form in Keras; of equal ones the first
+        first = ops.min(ops.where(highest, places, float(self.offset.shape[0])), axis=-1, keepdims=True)
+        said = ops.cast(ops.equal(places, first), "float32")
         return said, ops.max(ops.softmax(score, axis=-1), axis=-1)
 
     def compute_output_shape(self, shape: Any) -> Any:
