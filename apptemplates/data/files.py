@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from apptemplates.data import values
+from apptemplates.data import interactions, values
 from apptemplates.data.objects import from_frame, from_rows, refuse_twice
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table
 
-KNOWN = ".csv, .tsv, .parquet, .jsonl (each also .gz)"
+KNOWN = ".csv, .tsv, .parquet, .jsonl, .txt (each also .gz)"
 
 
 def read(path: Path, names: Sequence[str] | None = None) -> Table:
@@ -211,4 +211,10 @@ def from_parquet(path: Path, content: bytes, names: Sequence[str] | None) -> Tab
 
 
 Reader = Callable[[Path, bytes, Sequence[str] | None], Table]
-FILES: dict[str, Reader] = {".csv": from_csv, ".tsv": from_tsv, ".parquet": from_parquet, ".jsonl": from_jsonl}
+FILES: dict[str, Reader] = {
+    ".csv": from_csv,
+    ".tsv": from_tsv,
+    ".parquet": from_parquet,
+    ".jsonl": from_jsonl,
+    ".txt": interactions.from_lines,
+}

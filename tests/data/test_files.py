@@ -104,7 +104,11 @@ def test_years_may_be_column_names(write):
         ("a.csv", "a" * 200_000 + ",b\n1,2\n", "the first line is no row of column names (field larger than"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
         ("a.jsonl", "[1]\n", "line 1 is a list; every line must be one object"),
-        ("a.xlsx", "x", "the ending '.xlsx' is not known; known are .csv, .tsv, .parquet, .jsonl (each also .gz)."),
+        (
+            "a.xlsx",
+            "x",
+            "the ending '.xlsx' is not known; known are .csv, .tsv, .parquet, .jsonl, .txt (each also .gz).",
+        ),
         ("a", "x", "the ending '' is not known"),
     ],
 )

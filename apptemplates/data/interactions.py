@@ -1,0 +1,136 @@
+"""Who took what: lines of items, interactions held out, and rows of items that a network learns from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apptemplates.data import splits
+from apptemplates.data.schema import DataError
+from apptemplates.data.table import Table, rows, take
+
+HOLD_OUT = ("time", "last", "some")
+SHARE = 0.1  # of the interactions that are held out
+
+
+def from_lines(path: Path, content: bytes, names: Sequence[str] | None = None) -> Table:
+    """The table in lines of "user item item ...": columns user, item and place (0 for the first item of a line).
+
+    Where a line is in the order of time, say `time="place"`.
+
+    Raises:
+        DataError: The file is no text, or no line has an item.
+    """
+    try:
+        lines = [line.split() for line in content.decode("utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}: line {line} is not UTF-8 text; save the file as UTF-8.") from error
+    lengths = np.array([max(len(line) - 1, 0) for line in lines], int)
+    if not lengths.sum():
+        raise DataError(f"{path}: no line holds a user and an item; lines of 'user item item ...' are expected.")
+    users = np.repeat(np.array([line[0] if line else "" for line in lines], object), lengths)
+    items = np.array([item for line in lines for item in line[1:]], object)
+    place = np.arange(len(items)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return {"user": numbered(users), "item": numbered(items), "place": place}
+
+
+def numbered(names: np.ndarray) -> np.ndarray:
+    """Names (n,) as int64 where all of them are whole numbers as Python writes them, else as they are."""
+    distinct = set(names.tolist())
+    plain = all(
+        name.isascii() and name.isdigit() and len(name) < 16 and (name == "0" or name[0] != "0") for name in distinct
+    )
+    return names.astype(str).astype("int64") if plain else names
+
+
+def in_order(table: Table, user: str, time: str | None) -> np.ndarray:
+    """Row numbers sorted by user, then by time; rows of the same moment stay in the order of the table."""
+    place = np.unique(table[user], return_inverse=True)[1]
+    if time is None:
+        return np.argsort(place, kind="stable")
+    return np.lexsort((np.arange(len(place)), table[time], place))
+
+
+def first_ones(table: Table, user: str, item: str, time: str | None) -> np.ndarray:
+    """Row numbers, rising, of the first time that each user took each item."""
+    people, things = (np.unique(table[name], return_inverse=True)[1] for name in (user, item))
+    pair = people.astype("int64") * (int(things.max(initial=0)) + 1) + things
+    order = np.arange(len(pair)) if time is None else np.argsort(table[time], kind="stable")
+    _, first = np.unique(pair[order], return_index=True)
+    return np.sort(order[first])
+
+
+def hold_out(table: Table, user: str, time: str | None, how: str, seed: int) -> tuple[Table, Table]:
+    """Interactions to learn from, and others to be judged by.
+
+    Args:
+        table: Canonical interactions.
+        user, time: Names of columns; without times there is no "time", and "last" is the last row of each user.
+        how: "time": the latest tenth of all, so that nothing is learned from the future; "last": the last one of each
+            user who has more than one; "some": a tenth of each user's, drawn at random.
+        seed: Of the draw.
+
+    Raises:
+        DataError: Nothing can be held out.
+    """
+    if how == "time" and time is not None:
+        return splits.by_time(table, time, SHARE)
+    order = in_order(table, user, time)
+    if how == "some" or (time is None and how == "time"):
+        shuffled = np.random.default_rng(seed).permutation(len(order))
+        order = shuffled[np.argsort(np.unique(table[user], return_inverse=True)[1][shuffled], kind="stable")]
+    people = np.unique(table[user][order], return_inverse=True)[1]
+    count = np.bincount(people)
+    left = np.cumsum(count)[people] - np.arange(len(people))  # 1 for the last one of each user
+    held = np.ones(len(count), int) if how == "last" else np.maximum(1, count // round(1 / SHARE))
+    late = np.zeros(rows(table), bool)
+    late[order] = (left <= held[people]) & (count[people] > 1)
+    if not late.any():
+        raise DataError(f"split: every one of {len(count):,} users has a single interaction, so none can be held out.")
+    return take(table, ~late), take(table, late)
+
+
+# ---- what a network of sequences learns from -----------------------------------
+
+
+def packed(histories: Sequence[np.ndarray], places: int, last_only: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Histories side by side in few rows, an empty place (0) between two, and what comes next at each place.
+
+    Args:
+        histories: Item rows (>= 1) in the order of time; longer ones are cut into pieces that overlap by one item.
+        places: Length of a row.
+        last_only: Whether only the last item of each history is to be foretold.
+
+    Returns:
+        rows (n, places) and following (n, places), both int32; 0 where nothing follows.
+    """
+    pieces = []
+    for items in histories:
+        ends = [len(items)] if last_only else range(len(items), 1, -places)
+        pieces += [items[max(0, end - places - 1) : end] for end in ends if len(items) > 1]
+    pieces.sort(key=len, reverse=True)
+    filled: list[list[np.ndarray]] = []
+    open_rows: dict[int, list[int]] = {}  # free places -> rows that have so many
+    for piece in pieces:
+        needed = len(piece)  # one less than its items, and the empty place
+        room = next((free for free in range(needed, places + 2) if open_rows.get(free)), None)
+        if room is None:
+            filled.append([])
+            row, room = len(filled) - 1, places + 1
+        else:
+            row = open_rows[room].pop()
+        filled[row].append(piece)
+        open_rows.setdefault(room - needed, []).append(row)
+    table, following = np.zeros((2, len(filled), places), "int32")
+    for row, parts in enumerate(filled):
+        start = 0
+        for piece in parts:
+            end = start + len(piece) - 1
+            table[row, start:end] = piece[:-1]
+            if last_only:
+                following[row, end - 1] = piece[-1]
+            else:
+                following[row, start:end] = piece[1:]
+            start = end + 1
+    return table, following
