@@ -18,7 +18,9 @@ SIDES = {"MobileNet": (128, 160, 192, 224), "MobileNetV2": (96, 128, 160, 192, 2
 LAST = 8  # the side of the feature map that the small network ends at, about
 
 
-def backbone(name: str, weights: str | None, shape: tuple[int, int, int], width: int = 24) -> keras.Model:
+def backbone(
+    name: str, weights: str | None, shape: tuple[int, int, int], members: int = 1, width: int = 24
+) -> keras.Model:
     """A network from pictures to a map of features.
 
     Args:
@@ -26,10 +28,12 @@ def backbone(name: str, weights: str | None, shape: tuple[int, int, int], width:
             the width after a colon, as in "MobileNet:0.25"; or the path of a `.keras` file that gives a feature map.
         weights: "imagenet" (downloaded by Keras, or found in `KERAS_HOME`), the path of a weights file, or None.
         shape: (h, w, c) of the pictures, with 1 or 3 channels.
+        members: Small networks side by side, which differ by where they start; of others there is one.
         width: Channels of the small network's first layer; each halving of the side doubles them.
 
     Returns:
-        `keras.Model` named "backbone" from float32 0..255 (n, h, w, c) to a map (n, p, q, d).
+        `keras.Model` named "backbone" from float32 0..255 (n, h, w, c) to a map (n, p, q, d), that of each member
+        after the other.
 
     Raises:
         ValueError: There is no such network, or it can not take such pictures or weights.
@@ -40,7 +44,8 @@ def backbone(name: str, weights: str | None, shape: tuple[int, int, int], width:
             raise ValueError(
                 f"backbone 'small' learns from scratch and takes no weights. Received: weights={weights!r}."
             )
-        return keras.Model(pictures, small(pictures, width), name="backbone")
+        maps = [small(pictures, width) for _ in range(members)]
+        return keras.Model(pictures, maps[0] if members == 1 else kl.Concatenate()(maps), name="backbone")
     if name.endswith(".keras"):
         return keras.Model(pictures, given(Path(name), pictures), name="backbone")
     return keras.Model(pictures, imported(name, weights, pictures), name="backbone")
@@ -55,6 +60,28 @@ def check_name(name: str) -> None:
             f"there is no backbone {name!r}{nearest(name, ['small', *known])}; it takes 'small', the path of a .keras "
             f"file, or a name of keras.applications: {', '.join(known)}."
         )
+    if name.endswith(".keras") and not Path(name).is_file():
+        raise ValueError(f"backbone: there is no file {name!r}; check the path.")
+    if ":" in name and not name.endswith(".keras"):
+        width_of(name)
+
+
+def width_of(name: str) -> dict[str, float]:
+    """The width after the colon of a name, as `keras.applications` takes it; nothing where there is none."""
+    kind, _, width = name.partition(":")
+    if not width:
+        return {}
+    if "alpha" not in inspect.signature(getattr(keras.applications, kind)).parameters:
+        raise ValueError(f"backbone {name!r}: {kind} has no width to choose; say {kind!r}.")
+    try:
+        alpha = float(width)
+    except ValueError:
+        alpha = 0.0
+    if not 0 < alpha < math.inf:
+        raise ValueError(
+            f"backbone {name!r}: the width after the colon must be a number above 0, such as {kind + ':0.5'!r}."
+        )
+    return {"alpha": alpha}
 
 
 def small(pictures: Any, width: int) -> Any:
@@ -91,12 +118,10 @@ def normed(x: Any) -> Any:
 def imported(name: str, weights: str | None, pictures: Any) -> Any:
     """The feature map of a network of `keras.applications`, with the scaling of pixels that it was trained with."""
     check_name(name)
-    kind, _, alpha = name.partition(":")
+    kind = name.partition(":")[0]
     make = getattr(keras.applications, kind)
     module: Any = importlib.import_module(make.__module__)
-    given_width = {"alpha": float(alpha)} if alpha else {}
-    if alpha and "alpha" not in inspect.signature(make).parameters:
-        raise ValueError(f"backbone {name!r}: {kind} has no width to choose; say {kind!r}.")
+    given_width = width_of(name)
     height, breadth = pictures.shape[1:3]
     shape = (height, breadth, 3)
     x = pictures if pictures.shape[-1] == 3 else kl.Concatenate()([pictures] * 3)
@@ -137,26 +162,31 @@ def kept(model: Any) -> str:
     return str(file)
 
 
-def head(shape: tuple[int, ...], outputs: int, dropout: float) -> keras.Model:
-    """From a feature map (p, q, d) to logits: mean and maximum over the places, and a linear layer called "logits"."""
+def head(shape: tuple[int, ...], outputs: int, dropout: float, members: int = 1) -> keras.Model:
+    """From the feature maps (p, q, members x d) to logits (members, outputs), each member's from its own map.
+
+    Mean and maximum over the places, and a linear layer called "logits".
+    """
     features = keras.Input(shape)
-    pooled = kl.Concatenate()([kl.GlobalAveragePooling2D()(features), kl.GlobalMaxPooling2D()(features)])  # (n, 2 d)
-    return keras.Model(features, kl.Dense(outputs, name="logits")(kl.Dropout(dropout)(pooled)), name="head")
+    each = (members, shape[-1] // members)
+    pooled = [pool()(features) for pool in (kl.GlobalAveragePooling2D, kl.GlobalMaxPooling2D)]  # (n, members x d)
+    both = kl.Concatenate()([kl.Reshape(each)(one) for one in pooled])  # (n, members, 2 d)
+    logits = kl.EinsumDense("nmd,mdc->nmc", (members, outputs), bias_axes="mc", name="logits")
+    return keras.Model(features, logits(kl.Dropout(dropout)(both)), name="head")
 
 
 def grown(old: keras.Model, outputs: int, dropout: float) -> keras.Model:
     """A head with more outputs, that gives the same logits for the old ones and low ones for the new."""
-    kernel, bias = old.get_layer("logits").get_weights()
-    more = outputs - len(bias)
-    new = head(old.input_shape[1:], outputs, dropout)
-    new.get_layer("logits").set_weights(
-        [np.pad(kernel, ((0, 0), (0, more))), np.append(bias, np.full(more, bias.min(), "float32"))]
-    )
+    kernel, bias = old.get_layer("logits").get_weights()  # (members, 2 d, c), (members, c)
+    more = outputs - bias.shape[1]
+    new = head(old.input_shape[1:], outputs, dropout, len(bias))
+    low = np.repeat(bias.min(axis=1, keepdims=True), more, axis=1)
+    new.get_layer("logits").set_weights([np.pad(kernel, ((0, 0), (0, 0), (0, more))), np.append(bias, low, axis=1)])
     return new
 
 
 def joined(body: keras.Model, top: keras.Model) -> keras.Model:
-    """Backbone and head as one network from pictures to logits."""
+    """Backbone and head as one network from pictures to logits (n, members, outputs)."""
     pictures = keras.Input(body.input_shape[1:])
     return keras.Model(pictures, top(body(pictures)), name="network")
 

@@ -31,6 +31,7 @@ LARGEST, IMAGENET = 64, 128  # pixels a side, unless said otherwise
 STEPS = 1500  # of learning at least, however few the scans are
 MOST_PASSES = 100
 DROPOUT = 0.3
+READERS = 3
 
 
 @dataclass(kw_only=True, eq=False)
@@ -49,6 +50,8 @@ class MedicalScanClassifier(Template):
         backbone: "small" learns from scratch; a name of `keras.applications` such as "MobileNet" or "MobileNet:0.25"; a
             `keras.Model`, or its .keras file, from pictures (0..255) to a feature map.
         weights: "imagenet" for a network of `keras.applications`, or None. Then the head learns first, the rest after.
+        readers: How many small networks read each scan on their own, whose mean is the answer; 3 by default, and always
+            1 with another backbone.
         size: Pixels a side that scans are brought to; by default their own up to 64, with ImageNet's weights 128.
         augment: How scans are varied while learning, as in `{"rotate": 10, "shift": 0.1, "flip": True}`; see
             `data.augment`. By default as suits scans, never mirrored, since the side matters.
@@ -70,6 +73,7 @@ class MedicalScanClassifier(Template):
     healthy: str | None = None
     backbone: Any = "small"
     weights: str | None = None
+    readers: int | None = None
     size: int | None = None
     augment: Mapping[str, float | bool] | None = None
     policy: Policy | None = None
@@ -107,6 +111,11 @@ class MedicalScanClassifier(Template):
             raise ValueError(f"{self.name}: {error}") from None
         if self.size is not None and self.size < 16:
             raise ValueError(f"{self.name}: size must be at least 16 pixels. Received: {self.size}.")
+        if self.readers is not None and (self.readers < 1 or (self.readers > 1 and self.backbone != "small")):
+            raise ValueError(
+                f"{self.name}: readers must be at least 1, and exactly 1 with another backbone than 'small'. "
+                f"Received: {self.readers}."
+            )
         if self.weights is not None and self.backbone == "small":
             raise ValueError(
                 f"{self.name}: backbone 'small' learns from scratch; weights={self.weights!r} needs a network of "
@@ -115,7 +124,7 @@ class MedicalScanClassifier(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        return cls(epochs=3, batch_size=32, size=28), synthetic_pictures.scans(400)
+        return cls(epochs=3, batch_size=32, size=28, readers=2), synthetic_pictures.scans(400)
 
     # ---- what goes in and comes out ----------------------------------------
 
@@ -199,8 +208,9 @@ class MedicalScanClassifier(Template):
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
         shape = preprocessor.output_shape[1:]
-        body = backbones.backbone(self.backbone, self.weights, shape)
-        return backbones.joined(body, backbones.head(body.output_shape[1:], len(self.classes.names), DROPOUT))
+        readers = self.readers or (READERS if self.backbone == "small" else 1)
+        body = backbones.backbone(self.backbone, self.weights, shape, readers)
+        return backbones.joined(body, backbones.head(body.output_shape[1:], len(self.classes.names), DROPOUT, readers))
 
     def stages(self) -> tuple[Stage, ...]:
         if self.weights is None:
@@ -221,12 +231,13 @@ class MedicalScanClassifier(Template):
 
     def make_batches(self, part: Part, training: bool) -> Any:
         truth = to_flags(part.records[self.finding], self.classes.names).astype("float32")
+        truth = np.repeat(truth[:, None], self.network_.output_shape[1], axis=1)  # (n, readers, c)
         if part.teacher is not None:  # what was known before is held fast, so that few new scans do not wipe it out
             old = part.teacher.output_shape[-1]
             logits = part.teacher.predict(part.inputs["image"], batch_size=256, verbose=0)
             squash = keras.ops.sigmoid if self.classes.several else keras.ops.softmax
-            known = truth[:, :old].any(axis=1) if not self.classes.several else np.ones(len(truth), bool)
-            truth[known, :old] = 0.5 * truth[known, :old] + 0.5 * np.asarray(squash(logits))[known]
+            known = truth[:, 0, :old].any(axis=1) if not self.classes.several else np.ones(len(truth), bool)
+            truth[known, :, :old] = 0.5 * truth[known, :, :old] + 0.5 * np.asarray(squash(logits))[known]
         given = batches.shuffled(
             part.inputs["image"],
             truth,
@@ -250,7 +261,7 @@ class MedicalScanClassifier(Template):
     def build_decision(self, valid: Part) -> keras.Model:
         known, truth = self.classes, to_flags(valid.records[self.finding], self.classes.names)
         entries = self.preprocessor_.input
-        logits = self.network_(self.preprocessor_(entries))
+        logits = kl.GlobalAveragePooling1D(name="mean_of_readers")(self.network_(self.preprocessor_(entries)))
         temperature = Temperature(name="temperature")
         chances = ClassChances(known.several, name="chances")(temperature(logits))
         held_out = fast.values(entries, logits, valid.inputs)
@@ -351,7 +362,7 @@ class MedicalScanClassifier(Template):
         return picture_explanation.explain(
             self.card.title,
             self.network_.get_layer("backbone"),
-            self.network_.get_layer("head"),
+            keras.Sequential([self.network_.get_layer("head"), kl.GlobalAveragePooling1D()]),
             lambda scans: self.call_({"image": np.rint(scans).clip(0, 255).astype("uint8")})["chances"],
             kept["image"],
             places,
