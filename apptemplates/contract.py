@@ -54,6 +54,7 @@ class Part:
         ask: `prepare` with that state.
         left_out: Why each record that could not be read was left out.
         teacher: In `finetune`: the network as it was, whose answers keep old knowledge alive.
+        state: What was known before these records.
     """
 
     records: Table
@@ -61,6 +62,7 @@ class Part:
     ask: Callable[[Table], Table]
     left_out: tuple[str, ...] = ()
     teacher: Any = None
+    state: Any = None
 
     @classmethod
     def of(cls, app: "Contract", records: Table, state: Any) -> "Part":
@@ -68,12 +70,13 @@ class Part:
         inputs, problems = readable(app.prepare_records(records, state))
         why = () if problems is None else tuple(problems[problems != ""])
         kept = records if problems is None else take(records, problems == "")
-        return cls(kept, inputs, partial(app.prepare, state=state), why)
+        return cls(kept, inputs, partial(app.prepare, state=state), why, state=state)
 
     @classmethod
     def joined(cls, first: "Part", second: "Part") -> "Part":
         """Both parts as one."""
-        return cls(concat([first.records, second.records]), concat([first.inputs, second.inputs]), second.ask)
+        records, inputs = concat([first.records, second.records]), concat([first.inputs, second.inputs])
+        return cls(records, inputs, second.ask, state=second.state)
 
 
 def readable(prepared: Table) -> tuple[Table, np.ndarray | None]:
@@ -192,6 +195,9 @@ class Contract(abc.ABC):
         """Findings that need decoded media, such as one picture under two labels."""
         return []
 
+    def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:  # noqa: B027 (most need no more)
+        """Adds to the report of `evaluate` what its trials alone do not tell, such as how good answers are in noise."""
+
     def stages(self) -> tuple[Stage, ...]:
         """The stretches of learning, one after the other."""
         return (Stage(),)
@@ -215,6 +221,9 @@ class Contract(abc.ABC):
     def extend_network(self, network: Any, records: Table) -> Any:
         """The network to go on from in `finetune`; another one where something grows."""
         return network
+
+    def finish(self, both: Part) -> None:  # noqa: B027 (most templates learn by gradients alone)
+        """Learns in closed form once more, from all records; called last, where `refit` is set."""
 
     def clusters(self, records: Table) -> np.ndarray | None:
         """Who each trial of these records belongs to, where trials come in groups that intervals must respect."""

@@ -62,6 +62,7 @@ def learn(
             refit = False  # the network that was held against the other rows stays
         else:
             app.network_.set_weights(again.get_weights())
+            app.finish(Part.joined(train, valid))
     done |= {"refit": refit, "minutes": clock.passed() / 60}
     for file, _ in filter(None, marks):
         file.unlink(missing_ok=True)

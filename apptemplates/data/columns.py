@@ -131,7 +131,11 @@ def read_words(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault
 
 def word_reader(field: Field) -> Callable[[Any], str]:
     """How one value of a category, id or text is read."""
-    return values.text if field.kind == "text" else values.words if field.several else values.word
+    if field.kind == "text":
+        return values.text
+    if field.ordered:
+        return values.listed
+    return values.words if field.several else values.word
 
 
 def read_times(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault]]:

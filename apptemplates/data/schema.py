@@ -45,6 +45,7 @@ class Field:
         longest: Most characters in a string; None is 1,000 for category and id, 9,999 for text.
         lenient: Whether a value that can not be read counts as missing, without a word.
         several: Whether a category may be a list of words; they are joined by "|".
+        ordered: Whether such a list keeps its order, and may be empty ("|").
         role: The argument of a template that names this column, where that argument may be None.
     """
 
@@ -60,6 +61,7 @@ class Field:
     longest: int | None = None
     lenient: bool = False
     several: bool = False
+    ordered: bool = False
     role: str = ""
 
     def __post_init__(self):

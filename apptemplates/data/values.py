@@ -122,6 +122,21 @@ def words(value: Any) -> str:
     return word(value)
 
 
+def listed(value: Any) -> str:
+    """The names of a list in its order, joined by "|", which alone stands for an empty list; "" where it is missing.
+
+    Raises:
+        Unreadable: for a list with a missing name, and for names that hold "|".
+    """
+    if not isinstance(value, list | tuple | np.ndarray):
+        return word(value)
+    names = [word(part) for part in value]
+    for place, name in enumerate(names):
+        if not name or "|" in name:
+            raise Unreadable(f"a list with {'a missing name' if not name else repr(name)} in place {place}")
+    return "|".join(names) or "|"
+
+
 def moment(value: Any) -> tuple[datetime | None, str]:
     """The moment a value stands for, in UTC, and the zone it was given in ("" where none was).
 

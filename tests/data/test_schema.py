@@ -291,3 +291,12 @@ def test_one_query_and_a_table_of_one_row_agree(value, kind, missing, low, typed
     else:
         assert found == expected or (found != found and expected != expected)
         assert type(found) in (float, str, np.datetime64)
+
+
+def test_ordered_lists_keep_their_order_and_may_be_empty():
+    schema = Schema(history=Field("what was taken", "category", ordered=True, missing=True))
+    table = {"history": [["b", "a"], [2.0, 1], [], None, "x|y", ["a", None]]}
+    columns, problems = schema.check("Recommender", table, rows="mark")
+    assert columns["history"].tolist() == ["b|a", "2|1", "|", "", "x|y", ""]
+    assert "a list with a missing name in place 1" in problems[5] and (problems[:5] == "").all()
+    assert schema.check_one("Recommender", {"history": ["b", "a"]}) == {"history": "b|a"}
