@@ -52,14 +52,25 @@ def augment(batches: "tf.data.Dataset[Any]", choices: Mapping[str, float | bool]
 
 def checked(choices: Mapping[str, float | bool]) -> dict[str, float]:
     """The choices that change anything."""
+    return refuse_unknown(choices, CHOICES, {"rotate": 180})
+
+
+def refuse_unknown(
+    choices: Mapping[str, float | bool], known: Mapping[str, str], most: Mapping[str, float]
+) -> dict[str, float]:
+    """The choices that change anything, once each is known and in its range.
+
+    Args:
+        choices: Name -> how far.
+        known: Name -> what it means.
+        most: Name -> the highest value, where that is not 1.
+    """
     for name, value in choices.items():
-        if name not in CHOICES:
-            raise ValueError(
-                f"augment: there is no {name!r}{nearest(name, list(CHOICES))}; it takes {', '.join(CHOICES)}."
-            )
-        most = 180 if name == "rotate" else 1
-        if not isinstance(value, int | float) or not 0 <= value <= most:
-            raise ValueError(f"augment: {name} ({CHOICES[name]}) must be from 0 to {most}. Received: {value!r}")
+        if name not in known:
+            raise ValueError(f"augment: there is no {name!r}{nearest(name, list(known))}; it takes {', '.join(known)}.")
+        highest = most.get(name, 1)
+        if not isinstance(value, int | float) or not 0 <= value <= highest:
+            raise ValueError(f"augment: {name} ({known[name]}) must be from 0 to {highest:g}. Received: {value!r}")
     return {name: float(value) for name, value in choices.items() if value}
 
 

@@ -73,7 +73,7 @@ def by_group(table: Mapping[str, np.ndarray], group: str, held_out: float = 0.2,
 
     Args:
         table: With a column `group`.
-        group: Name of that column.
+        group: Name of that column; a row in which it is missing ("") is a group of its own.
         held_out: Share of the rows in the second part, as nearly as whole groups allow.
         seed: Of the draw.
 
@@ -81,7 +81,8 @@ def by_group(table: Mapping[str, np.ndarray], group: str, held_out: float = 0.2,
         DataError: if there are fewer than two groups.
     """
     check_share(held_out)
-    names, place = np.unique(table[group].astype(str), return_inverse=True)
+    place = owners(table[group])
+    names = np.unique(place)
     if len(names) < 2:
         raise DataError(
             f"split by group: column {group!r} has {len(names)} group{'s' if len(names) != 1 else ''}; "
@@ -92,6 +93,14 @@ def by_group(table: Mapping[str, np.ndarray], group: str, held_out: float = 0.2,
     number = 1 + int(np.argmin(np.abs(filled[:-1] - rows(table) * held_out)))
     later = np.isin(place, order[:number])
     return take(table, ~later), take(table, later)
+
+
+def owners(group: np.ndarray) -> np.ndarray:
+    """The number (n,) of the group of each row, where a row without one ("") is a group of its own."""
+    names, place = np.unique(group.astype(str), return_inverse=True)
+    alone = np.flatnonzero(group.astype(str) == "")
+    place[alone] = len(names) + np.arange(len(alone))
+    return np.unique(place, return_inverse=True)[1]
 
 
 def stratified(

@@ -28,6 +28,7 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     """
     trials = make_trials(app, table, by)
     report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups)
+    app.extend_report(report, trials.truth, trials.inputs)
     one, many = app._query, take(trials.queries, slice(20_000))
     some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
     report.latency = cost.latency(app.predict_one, some, repeats=300)

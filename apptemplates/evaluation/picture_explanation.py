@@ -1,6 +1,6 @@
 """Where pictures decided, as one Report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ def explain(
     places: np.ndarray,
     said: Mapping[str, np.ndarray],
     seed: int,
+    where: Callable[[np.ndarray], list[str]] = heat_maps.where,
+    summary: str = "The answers were seen mostly in the {} part of the pictures",
 ) -> Report:
     """Heat maps of every answer, and how far to trust them.
 
@@ -35,6 +37,8 @@ def explain(
         places: (n,) which class the maps are of.
         said: Columns of the table that come first: what was answered.
         seed: Of the random orders.
+        where: From maps (n, h, w) to words that say where each is brightest.
+        summary: The sentence about the most common of those words.
 
     Returns:
         A Report: `table` has a row a picture with the part of it that spoke most for the answer.
@@ -44,13 +48,12 @@ def explain(
     some = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), CHECKED)).astype(int))
     checked = {"Grad-CAM": maps["Grad-CAM"][some], "occlusion": heat_maps.occlusion(ask, asked[some], places[some])}
     trust = heat_maps.faithfulness(ask, asked[some], checked, places[some], seed)
-    table = pd.DataFrame({**said, "where": heat_maps.where(maps["Grad-CAM"])})
+    table = pd.DataFrame({**said, "where": where(maps["Grad-CAM"])})
     titles = [" ".join(str(column[row]) for column in list(said.values())[:1]) for row in some[:SHOWN]]
     shown = {name: values[:SHOWN] for name, values in checked.items()}
     verdict = [sentence(name, trust) for name in checked]
     common = table["where"].value_counts()
-    verdict.insert(0, f"The answers were seen mostly in the {common.index[0]} part of the pictures ({common.iloc[0]} of "
-                      f"{len(table)}).")  # fmt: skip
+    verdict.insert(0, f"{summary.format(common.index[0])} ({common.iloc[0]} of {len(table)}).")
     notes = {f"{what}, {name}": metric for (what, name), metric in trust["scores"].items()}
     notes |= {f"{what}, {name} better than random by": metric for (what, name), metric in trust["better"].items()}
     return Report(

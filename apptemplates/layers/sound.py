@@ -9,6 +9,7 @@ from keras import ops
 from apptemplates.layers.tabular import PACKAGE
 
 FLOOR = 1e-6  # added to the power, which says how soft a sound may be before it is silence
+SCALE = 11.0  # grey levels for a step of 1 in the logarithm
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -82,3 +83,16 @@ def transform(rate: int, bands: int, length: int, low: float, high: float) -> tu
 def mel(pitch: Any) -> Any:
     """Pitches in Hz on the mel scale."""
     return 1127.0 * np.log1p(np.asarray(pitch, dtype="float64") / 700.0)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SoundPicture(keras.layers.Layer):
+    """Log-mel values (n, frames, bands) as pictures (n, bands, frames, 1) of about 0..255, high pitches on top."""
+
+    def call(self, values: Any) -> Any:
+        picture = ops.flip(ops.transpose(values, (0, 2, 1)), axis=1)
+        # 0 is silence, 255 a tone at full scale
+        return ops.expand_dims((picture - float(np.log(FLOOR))) * SCALE, -1)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (shape[0], shape[2], shape[1], 1)

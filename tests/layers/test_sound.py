@@ -4,7 +4,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from apptemplates.deploy import fast
-from apptemplates.layers.sound import FLOOR, LogMel
+from apptemplates.layers.sound import FLOOR, LogMel, SoundPicture
 
 RNG = np.random.default_rng(0)
 
@@ -56,7 +56,7 @@ def test_silence_has_a_floor():
 
 def test_a_model_with_it_is_saved_and_converted(tmp_path):
     entry = keras.Input((4000,), name="sound")
-    model = keras.Model({"sound": entry}, {"picture": LogMel(bands=20)(entry)})
+    model = keras.Model({"sound": entry}, {"picture": SoundPicture()(LogMel(bands=20)(entry))})
     model.save(tmp_path / "a.keras")
     sound = {"sound": RNG.normal(0, 0.1, (1, 4000)).astype("float32")}
     expected = np.asarray(model(sound)["picture"])
@@ -64,4 +64,14 @@ def test_a_model_with_it_is_saved_and_converted(tmp_path):
     assert np.abs(np.asarray(loaded(sound)["picture"]) - expected).max() < 1e-6
     assert (tmp_path / "a.keras").stat().st_size < 50_000
     one = Interpreter(model_content=fast.convert(model)).get_signature_runner()
-    assert np.abs(one(sound=sound["sound"])["picture"] - expected).max() < 1e-4
+    assert np.abs(one(sound=sound["sound"])["picture"] - expected).max() < 1e-3
+
+
+def test_a_picture_has_time_to_the_right_and_pitch_upwards():
+    time = np.arange(16_000) / 16_000
+    high_then_silence = np.where(time < 0.5, np.sin(2 * np.pi * 5000 * time), 0)[None].astype("float32")
+    picture = np.asarray(SoundPicture()(LogMel()(high_then_silence)))[0, :, :, 0]
+    assert picture.shape == (40, 98)
+    assert picture[:10, :40].max() > 200
+    assert abs(picture[:, 60:]).max() < 1e-3
+    assert picture.mean(axis=1).argmax() < 12

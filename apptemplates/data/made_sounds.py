@@ -1,0 +1,60 @@
+"""What is no command, made from what there is: silence, other words, and a stream of both."""
+
+import numpy as np
+
+
+def silences(count: int, noise: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Clips (count, samples) of background (m,) at all loudnesses, some of nothing at all."""
+    start = rng.integers(0, max(1, len(noise) - samples), count)
+    loud = np.exp(rng.uniform(-4, 0.5, (count, 1))) * (rng.random((count, 1)) > 0.1)
+    clips = np.array([np.resize(noise[first : first + samples], samples) for first in start])
+    return (loud * clips.reshape(count, samples)).astype(np.float32)
+
+
+def others(count: int, sounds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Clips (count, samples) of words that are none: commands backwards, and halves of two put together.
+
+    Args:
+        count: Of clips.
+        sounds: (n, samples) of commands.
+        rng: For the draws.
+    """
+    n, samples = sounds.shape
+    first, second = sounds[rng.integers(0, n, count)], sounds[rng.integers(0, n, count)]
+    cut = (samples * rng.uniform(0.35, 0.65, (count, 1))).astype(int)
+    fade = np.clip((np.arange(samples)[None] - cut) / (0.02 * samples) + 0.5, 0, 1)
+    # the second half of one before the first half of the other, so that neither word is whole
+    half = np.roll(first, samples // 2, axis=1) * (1 - fade) + np.roll(second, samples // 2, axis=1) * fade
+    backwards = rng.random((count, 1)) < 0.5
+    return np.where(backwards, first[:, ::-1], half).astype(np.float32)
+
+
+def stream(seconds: float, rate: int, words: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Samples (m,) of words one after the other, at all loudnesses and a little faster or slower, over background.
+
+    Args:
+        seconds: How long.
+        rate: Samples a second.
+        words: Clips (n, k) that are no commands; without them the stream is background alone.
+        noise: (n,) float32 background.
+        rng: For the draws.
+    """
+    length = round(seconds * rate)
+    found = np.empty(length, np.float32)
+    done = 0
+    while done < length:  # pieces of background, each with a loudness of its own
+        size = min(length - done, round(rate * rng.uniform(3, 8)))
+        start = rng.integers(0, max(1, len(noise) - size))
+        found[done : done + size] = np.exp(rng.uniform(-4, 0.7)) * np.resize(noise[start : start + size], size)
+        done += size
+    at = 0
+    while len(words):
+        clip = words[rng.integers(len(words))]
+        speed = np.exp(rng.uniform(-0.15, 0.15))
+        clip = np.interp(np.arange(0, len(clip) - 1, speed), np.arange(len(clip)), clip)
+        at += round(rate * rng.exponential(0.7))
+        if at + len(clip) > length:
+            break
+        found[at : at + len(clip)] += np.exp(rng.uniform(-1.5, 0.5)) * clip
+        at += len(clip)
+    return np.clip(found, -1, 1)

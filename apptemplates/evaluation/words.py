@@ -1,0 +1,181 @@
+"""How good a recognizer of spoken commands is: in clips, in noise, and where nothing is said."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.special import gammaincinv
+
+from apptemplates.data.words import to_flags
+from apptemplates.evaluation import calibration, figures, metrics, picture_figures
+from apptemplates.evaluation.figures import BLUE, OURS, blank, height_of
+from apptemplates.evaluation.intervals import Metric
+from apptemplates.inference import listening
+
+SNR = (20, 10, 5, 0)  # dB that a word is louder than the noise
+
+
+def score(truth: np.ndarray, answers: Mapping[str, np.ndarray], known: Sequence[str], quiet: Sequence[str]) -> dict:  # type: ignore[type-arg]
+    """The numbers, by name.
+
+    Args:
+        truth: (n,) words.
+        answers: Columns command, probability, accepted.
+        known: All words it knows.
+        quiet: Those that are no commands.
+    """
+    truth, said = truth.astype(str), answers["command"].astype(str)
+    right, accepted = truth == said, answers["accepted"] > 0
+    command = ~np.isin(truth, list(quiet))
+    recalls = {word: share(right[truth == word]) for word in known}
+    there = [value for value in recalls.values() if not np.isnan(value)]
+    return {
+        "accuracy": share(right),
+        "balanced accuracy": float(np.mean(there)) if there else float("nan"),
+        "commands accepted": share((right & accepted)[command]),
+        "commands mistaken for another": share((~right & accepted)[command]),
+        "other clips accepted": share(accepted[~command]),
+        "ECE": metrics.ece(right.astype(int), answers["probability"].astype("float64")),
+        **{f"recall of {word}": value for word, value in recalls.items()},
+    }
+
+
+def share(of: np.ndarray) -> float:
+    """How many of these are true, 0..1; NaN of none."""
+    return float(np.mean(of)) if len(of) else float("nan")
+
+
+def heard_in(
+    call: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    samples: np.ndarray,
+    known: Sequence[str],
+    quiet: Sequence[str],
+    pace: listening.Pace,
+    threshold: float,
+) -> list[listening.Heard]:
+    """The commands that `listening.listen` hears in a whole recording, many looks at a time.
+
+    Args:
+        call: The graph: from {"sound": (n, m)} to {"chances": (n, c)}.
+        samples: (k,) float32 at the network's rate.
+        known: Words in the order of the chances.
+        quiet: Those that are no commands.
+        pace: Of the listening.
+        threshold: Mean chance from which a command is heard.
+    """
+    padded = np.pad(samples, (pace.samples, 0))
+    ends = [round((look + 1) * pace.hop * pace.rate) for look in range(int(len(samples) / pace.rate / pace.hop))]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, pace.samples)
+    decider = listening.Decider(known, [known.index(word) for word in quiet if word in known], threshold, pace)
+    heard = []
+    for start in range(0, len(ends), 256):
+        some = windows[ends[start : start + 256]]
+        chances = call({"sound": (some - some.mean(axis=1, keepdims=True)).astype(np.float32)})["chances"]
+        heard += [told for told in map(decider.look, chances) if told]
+    return [*heard, *filter(None, [decider.end()])]
+
+
+def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.random.Generator) -> np.ndarray:
+    """Sounds (n, m) with a piece of background (k,) under each, so many dB softer than the sound."""
+    start = rng.integers(0, max(1, len(noise) - sounds.shape[1]), len(sounds))
+    hiss = np.stack([np.resize(noise[first : first + sounds.shape[1]], sounds.shape[1]) for first in start])
+    power = [np.mean(np.square(x, dtype="float64"), axis=1, keepdims=True) + 1e-10 for x in (sounds, hiss)]
+    return (sounds + hiss * np.sqrt(power[0] / power[1] * 10 ** (-louder / 10))).astype(np.float32)
+
+
+def false_accepts(peaks: np.ndarray, least: float, hours: float) -> dict[str, Any]:
+    """How often a command is heard where none is said: an hour, with the upper end of its 95 % interval.
+
+    Args:
+        peaks: Chances (m,) of what would be heard, however unsure.
+        least: The chance from which a command is accepted.
+        hours: How long the recording is.
+    """
+    count = int((peaks >= least).sum())
+    most = float(gammaincinv(count + 1, 0.95)) / hours
+    return {
+        "hours of background listened to": round(hours, 3),
+        "false accepts in them": count,
+        "false accepts an hour, at most (95 %, Poisson)": round(most, 2),
+    }
+
+
+# ---- pictures ----------------------------------------------------------------
+
+
+def pictures(
+    truth: np.ndarray, answers: Mapping[str, np.ndarray], known: Sequence[str], quiet: Sequence[str]
+) -> list[Figure]:
+    """Confusion, recall of each word, detection, reliability."""
+    said = to_flags(answers["command"], known)
+    right = truth.astype(str) == answers["command"].astype(str)
+    return [
+        picture_figures.confusion(known, to_flags(truth, known), said),
+        recalls(truth.astype(str), right, known),
+        detection(truth.astype(str), answers, quiet),
+        figures.reliability(right.astype(int), answers["probability"].astype("float64")),
+    ]
+
+
+def recalls(truth: np.ndarray, right: np.ndarray, known: Sequence[str]) -> Figure:
+    """The recall of each word with its interval."""
+    there = [word for word in known if (truth == word).any()]
+    figure, axes = blank(
+        "How often each word is recognized",
+        "Share of the clips of each word that got the right answer; the line is the 95 % interval (Wilson).",
+        height_of(len(there)),
+    )
+    value = np.array([right[truth == word].mean() for word in there])
+    low, high = calibration.wilson(value, np.array([(truth == word).sum() for word in there]))
+    places = np.arange(len(there))[::-1]
+    axes.barh(places, value, height=0.55, color=BLUE)
+    axes.hlines(places, low, high, color="black", linewidth=1.5)
+    axes.set_yticks(places, there)
+    axes.set_xlim(0, 1)
+    axes.set(xlabel="recall")
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def detection(truth: np.ndarray, answers: Mapping[str, np.ndarray], quiet: Sequence[str]) -> Figure:
+    """Commands found against other clips accepted, at every threshold."""
+    figure, axes = blank(
+        "Commands found and other clips accepted",
+        "Each point is a threshold: the share of commands recognized and accepted against the share of other words and "
+        "of silence that is taken for a command.",
+    )
+    command, spoken = ~np.isin(truth, list(quiet)), ~np.isin(answers["command"].astype(str), list(quiet))
+    chance = np.where(spoken, answers["probability"], 0.0)
+    right = truth == answers["command"].astype(str)
+    steps = np.append(np.unique(chance)[::-1], 0.0)
+    found = [share((right & (chance >= step) & (chance > 0))[command]) for step in steps]
+    wrong = [share(((chance >= step) & (chance > 0))[~command]) for step in steps]
+    axes.plot(wrong, found, **OURS)
+    figures.percent_axes(axes, "other clips accepted", "commands recognized")
+    return figure
+
+
+def in_noise_figure(rows: Mapping[str, Metric]) -> Figure:
+    """Accuracy in clean clips and in ever louder noise."""
+    figure, axes = blank(
+        "Accuracy in noise",
+        "Clips with background under them, by how many dB the clip is louder; the line is the 95 % interval.",
+    )
+    places = np.arange(len(rows))
+    axes.plot(places, [metric.value for metric in rows.values()], marker="o", **OURS)
+    axes.vlines(places, [m.low for m in rows.values()], [m.high for m in rows.values()], color=BLUE)
+    axes.set_xticks(places, list(rows))
+    axes.set_ylim(0, 1)
+    axes.set(xlabel="louder than the noise by", ylabel="accuracy")
+    return figure
+
+
+def places_heard(maps: np.ndarray, seconds: float) -> list[str]:
+    """When and how high a map (n, bands, frames), high pitches on top, has its centre."""
+    bands, frames = maps.shape[1:]
+    whole = np.maximum(maps.sum(axis=(1, 2)), 1e-9)
+    when = (maps.sum(axis=1) @ (np.arange(frames) + 0.5)) / whole / frames * seconds
+    high = (maps.sum(axis=2) @ (np.arange(bands) + 0.5)) / whole / bands
+    word = np.array(["high", "middle", "low"])[np.minimum((3 * high).astype(int), 2)]
+    return [f"{pitch} pitches around {round(5 * moment) / 5:.1f} s" for pitch, moment in zip(word, when, strict=True)]

@@ -1,0 +1,394 @@
+"""Spoken commands from sound: one clip at a time, or live from a stream that never ends."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import layers as kl
+
+from apptemplates import arguments
+from apptemplates.contract import WEIGHT, Answers, Card, Part
+from apptemplates.data import batches, folders, made_sounds, sound_augment, splits, synthetic_sounds
+from apptemplates.data.schema import DataError, Field, Schema
+from apptemplates.data.table import Table
+from apptemplates.data.words import to_flags
+from apptemplates.deploy import fast
+from apptemplates.evaluation import calibration, classes, picture_explanation, words
+from apptemplates.evaluation.intervals import Metric
+from apptemplates.inference import listening, sounds
+from apptemplates.inference import voice_command_recognizer as inference
+from apptemplates.inference.media import Undecodable
+from apptemplates.layers import backbones
+from apptemplates.layers.classes import ClassChances, Unsure
+from apptemplates.layers.decision import Temperature
+from apptemplates.layers.sound import LogMel, SoundPicture
+from apptemplates.layers.sound_networks import head, listener
+from apptemplates.policy import Policy
+from apptemplates.template import Template
+
+AUGMENT = {
+    "shift": 0.15, "speed": 0.15, "gain": 0.8, "noise": 0.5, "mask_time": 0.2, "mask_pitch": 0.15, "mix": 0.3,
+}  # fmt: skip
+STEPS = 1500  # of learning at least, however few the clips are
+MOST_PASSES = 200
+DROPOUT = 0.4
+STREAM = 600.0  # seconds without a command that the threshold is set on, at most
+LEAST = 0.5  # chance below which a command is never accepted
+
+
+@dataclass(kw_only=True, eq=False)
+class VoiceCommandRecognizer(Template):
+    """Tells which of a few spoken commands is heard, in a clip or live, and stays silent at everything else.
+
+    Sounds may be files (wav; flac, ogg and mp3 with the extra "sound") or arrays, of any rate and number of channels.
+    What is no command is learned as two more classes; where the data have none of them, they are made from background
+    and from commands taken apart.
+
+    Args:
+        sound: Column with the clips.
+        command: Column with what was said.
+        speaker: Column with who said it, so that nobody is both learned from and judged by (missing where nobody
+            speaks); or None.
+        rate: Samples a second that every sound is brought to; an array without a rate has this one.
+        seconds: Length of a clip; of a longer one the loudest part is taken.
+        background: Recordings without a command, a file, a folder or several: for noise while learning, for silence,
+            and to set the threshold by. By default noise made by formulas.
+        unknown: The word for other words, in the data or made.
+        silence: The word for nothing said.
+        augment: How clips are varied while learning, as in `{"shift": 0.1, "noise": 0.5}`; see `data.sound_augment`.
+        policy: `false_accepts`, how many an hour are allowed where no command is said.
+
+    Example:
+        >>> app, clips = VoiceCommandRecognizer.demo()
+        >>> list(app.fit(clips, verbose=0).predict(clips))
+        ['command', 'probability', 'accepted', 'problem']
+
+    Reference: Warden, 2018, Speech Commands, arXiv:1804.03209; Tang and Lin, 2018, arXiv:1710.10361.
+    """
+
+    sound: str = "sound"
+    command: str = "command"
+    speaker: str | None = "speaker"
+    rate: int = 16_000
+    seconds: float = 1.0
+    background: str | Sequence[str] | None = None
+    unknown: str = "_unknown_"
+    silence: str = "_silence_"
+    augment: Mapping[str, float] | None = None
+    policy: Policy | None = None
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+
+    card = Card(
+        title="Voice command recognizer",
+        answers="Which command was said, and was it one at all?",
+        not_for="Dictation, identifying who speaks, or switching anything that may hurt somebody when it is misheard. "
+        "Languages, microphones and rooms other than those it learned from, before it was judged on them.",
+        reference="Warden, 2018, Speech Commands, arXiv:1804.03209",
+        data="Clips with the command that is said in each, and who says it.",
+    )
+    headline = "accuracy"
+    baseline_name = "logistic regression on mean and spread of each band"
+    target = "command"
+    patience = None  # type: ignore[assignment]  # few held-out clips: the last weights of a falling rate are better
+    policy_arguments = ("false_accepts",)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.background, Path):
+            self.background = str(self.background)
+        elif self.background is not None and not isinstance(self.background, str):
+            self.background = tuple(str(place) for place in self.background)
+        super().__post_init__()
+        if self.policy is None:
+            self.policy = Policy(false_accepts=1.0)
+        roles = {role: getattr(self, role) for role in ("sound", "command", "speaker")}
+        arguments.one_role_each(self.name, roles, set())
+        if not sounds.LOWEST <= self.rate <= 96_000:
+            raise ValueError(f"{self.name}: rate must be 1,000 to 96,000 samples a second. Received: {self.rate!r}.")
+        if not 0.2 <= self.seconds <= 10:
+            raise ValueError(f"{self.name}: seconds must be 0.2 to 10. Received: {self.seconds!r}.")
+        if self.unknown == self.silence:
+            raise ValueError(
+                f"{self.name}: unknown and silence must be two words. Received: {self.unknown!r} for both."
+            )
+        try:
+            sound_augment.checked(self._augment)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    @classmethod
+    def demo(cls) -> tuple[Self, Table]:
+        return cls(epochs=4, batch_size=32, rate=8000), synthetic_sounds.commands(300)
+
+    @property
+    def _augment(self) -> Mapping[str, float]:
+        return AUGMENT if self.augment is None else self.augment
+
+    # ---- what goes in and comes out ----------------------------------------
+
+    @property
+    def record(self) -> Schema:
+        fields = {self.sound: Field("the clip", "sound"), self.command: Field("what is said", "category")}
+        if self.speaker is not None:
+            fields[self.speaker] = Field("who says it", "id", role="speaker", missing=True)
+        return Schema.of(fields)
+
+    @property
+    def query(self) -> Schema:
+        return Schema.of({self.sound: self.record[self.sound]})
+
+    @property
+    def answer(self) -> Schema:
+        return Schema.of(
+            {
+                "command": Field("what is said", "category"),
+                "probability": Field("chance of that", low=0, high=1),
+                "accepted": Field("a command, and sure enough", "flag"),
+                "problem": Field("why there is no answer", "text", missing=True),
+            }
+        )
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The words it knows, those for silence and for other words among them."""
+        return tuple(getattr(self, "learned_", {}).get("commands", ()))
+
+    @property
+    def quiet(self) -> tuple[str, str]:
+        """The two words that are no commands."""
+        return self.unknown, self.silence
+
+    @property
+    def samples(self) -> int:
+        """Length of a clip."""
+        return round(self.rate * self.seconds)
+
+    def prepare(self, queries: Table, state: Any) -> Table:
+        return inference.prepare(queries, self.sound, self.rate, self.samples)
+
+    def respond(self, inputs: Table, call: Any, state: Any) -> Answers:
+        return inference.respond(call(inputs), self.commands, self.quiet)
+
+    def listen(self, chunks: Iterable[Any], rate: int) -> Iterator[listening.Heard]:
+        """The commands in a stream, each as soon as it is certain; where chunks end makes no difference.
+
+        Args:
+            chunks: Samples (n,) or (n, channels), any number of them each: integers by the range of their type, or
+                floats of -1..1.
+            rate: Samples a second of the stream.
+
+        Yields:
+            `command`, `time` (seconds from the beginning to the middle of the word), `probability`.
+
+        Raises:
+            DataError: A chunk holds no samples; what was heard before it has been given.
+        """
+        self._check_fitted()
+        call, names = self._fast(), self.commands
+        quiet = [names.index(word) for word in self.quiet if word in names]
+        least = float(self.model_.get_layer("unsure").least.numpy())
+        decider = listening.Decider(names, quiet, least, self._pace())
+
+        def look(window: np.ndarray) -> np.ndarray:
+            return call({"sound": inference.levelled(window)})["chances"][0]  # type: ignore[no-any-return]
+
+        try:
+            yield from listening.listen(chunks, rate, look, decider, self.name)
+        except Undecodable as error:
+            raise DataError(str(error)) from error
+
+    def _pace(self) -> listening.Pace:
+        return listening.Pace(self.rate, self.samples)
+
+    # ---- how it learns -----------------------------------------------------
+
+    def split(self, records: Table) -> tuple[Table, Table]:
+        if self.speaker is not None:
+            return splits.by_group(records, self.speaker, 0.2, self.seed)
+        return splits.stratified(records, self.command, 0.2, self.seed)
+
+    def clusters(self, records: Table) -> np.ndarray | None:
+        return None if self.speaker is None else splits.owners(records[self.speaker])
+
+    def _noise(self) -> np.ndarray:
+        """Background (m,), longer than a clip."""
+        if self.background is None:
+            made = np.concatenate(synthetic_sounds.noises(self.seed))
+            return sounds.resampled(made, synthetic_sounds.RATE, self.rate)
+        places = [self.background] if isinstance(self.background, str) else self.background
+        files = [
+            file
+            for place in map(Path, places)
+            for file in (sorted(folders.below(place)) if place.is_dir() else [place])
+            if place.is_file() or file.suffix.lower() in folders.SOUNDS
+        ]
+        try:
+            found = [sounds.decode(file, self.rate) for file in files]
+        except Undecodable as error:
+            raise DataError(f"{self.name}: background {error}") from None
+        if not found or sum(map(len, found)) <= 2 * self.samples:
+            raise DataError(
+                f"{self.name}: background holds {sum(map(len, found)) / self.rate:.1f} seconds of sound; at least "
+                f"{2 * self.seconds:g} are needed: name a file or a folder of recordings without a command."
+            )
+        return np.concatenate(found)
+
+    def build_preprocessor(self, train: Part) -> keras.Model:
+        there = sorted(set(train.records[self.command].astype(str)))
+        self.learned_["made"] = [word for word in self.quiet if word not in there]
+        self.learned_["commands"] = [*(word for word in there if word not in self.quiet), *self.quiet]
+        sound = keras.Input((self.samples,), dtype="float32", name="sound")
+        picture = SoundPicture(name="picture")(LogMel(rate=self.rate, name="log_mel")(sound))
+        return keras.Model({"sound": sound}, picture, name="preprocessor")
+
+    def build_network(self, preprocessor: keras.Model) -> keras.Model:
+        body = listener(preprocessor.output_shape[1:])
+        return backbones.joined(body, head(body.output_shape[1:], len(self.commands), DROPOUT))
+
+    def passes(self, rows: int) -> int:
+        return max(self.epochs, min(MOST_PASSES, self.epochs * 4, round(STEPS * self.batch_size / rows)))
+
+    def objective(self) -> dict[str, Any]:
+        rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=0.02)
+        return {"optimizer": rule, "loss": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)}
+
+    def _with_made(self, part: Part, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Sounds (m, samples), words (m,) and weights of a part, with the clips made for the words it lacks."""
+        clips, spoken = part.inputs["sound"], part.records[self.command]
+        rng = np.random.default_rng(seed)
+        count = max(1, len(clips) // max(1, len(self.commands) - len(self.learned_["made"])))
+        more, names = [], []
+        for word in self.learned_["made"]:
+            silent = word == self.silence
+            made = (
+                made_sounds.silences(count, self._noise(), self.samples, rng)
+                if silent
+                else made_sounds.others(count, clips[~np.isin(spoken, self.quiet)], rng)
+            )
+            more.append(inference.levelled(made))
+            names.append(np.full(count, word, object))
+        weight = part.records.get(WEIGHT)
+        if not more:
+            return clips, spoken, weight
+        added = sum(map(len, names))
+        weight = None if weight is None else np.concatenate([weight, np.full(added, weight.mean())])
+        return np.concatenate([clips, *more]), np.concatenate([spoken, *names]), weight
+
+    def make_batches(self, part: Part, training: bool) -> Any:
+        clips, spoken, weight = self._with_made(part, self.seed + (not training))
+        truth = to_flags(spoken, self.commands).astype("float32")
+        given = batches.shuffled(clips, truth, self.batch_size, weight=weight, training=training, seed=self.seed)
+        if training:
+            given = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
+
+        def pictured(sound: Any, *rest: Any) -> Any:
+            return self.preprocessor_({"sound": sound}), *rest
+
+        given = given.map(pictured, num_parallel_calls=2)
+        return sound_augment.hide(given, self._augment, self.seconds, self.seed) if training else given.cache()
+
+    def build_decision(self, valid: Part) -> keras.Model:
+        clips, spoken, _ = self._with_made(valid, self.seed + 1)
+        entries = self.preprocessor_.input
+        logits = self.network_(self.preprocessor_(entries))
+        temperature = Temperature(name="temperature")
+        chances = ClassChances(name="chances")(temperature(logits))
+        truth = to_flags(spoken, self.commands)
+        held_out = fast.values(entries, logits, {"sound": clips})
+        known = truth.any(axis=1)
+        if known.any():
+            fitted = calibration.fit_temperature(truth[known].argmax(axis=1), held_out[known])
+            temperature.temperature.assign(fitted)
+            self.learned_["temperature"] = fitted
+        unsure = Unsure(name="unsure")(kl.GlobalMaxPooling1D(name="highest")(kl.Reshape((-1, 1))(chances))[:, 0])
+        model = keras.Model(entries, {"chances": chances, "unsure": unsure})
+        other = clips[np.isin(spoken, self.quiet)]
+        seconds = min(STREAM, max(30.0, 2 * self.seconds * len(clips)))
+        heard = made_sounds.stream(seconds, self.rate, other, self._noise(), np.random.default_rng(self.seed))
+        self.valid_ = {"false accepts": self._peaks(model, heard), "hours": np.array(seconds / 3600)}
+        return model
+
+    def _peaks(self, model: keras.Model, samples: np.ndarray) -> np.ndarray:
+        """Chances (m,) of the commands that would be heard in a stream where none is said, highest first."""
+        found = words.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
+        return np.sort([one.probability for one in found])[::-1]
+
+    # ---- how it decides ----------------------------------------------------
+
+    def apply_policy(self) -> None:
+        assert self.policy is not None
+        peaks, hours = self.valid_["false accepts"], float(self.valid_["hours"])
+        allowed = self.policy.false_accepts
+        place = int(allowed * hours) if allowed is not None else len(peaks)
+        least = max(LEAST, float(peaks[place]) + 1e-3) if place < len(peaks) else LEAST
+        self.model_.get_layer("unsure").least.assign(least)
+
+    # ---- how it is judged --------------------------------------------------
+
+    def make_trials(self, records: Table) -> tuple[Table, Table]:
+        return {self.sound: records[self.sound]}, {self.command: records[self.command]}
+
+    def score(self, truth: Table, answers: Answers) -> dict[str, float]:
+        return words.score(truth[self.command], answers, self.commands, self.quiet)
+
+    def figures(self, truth: Table, answers: Answers) -> list[Any]:
+        return words.pictures(truth[self.command], answers, self.commands, self.quiet)
+
+    def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
+        rng, noise = np.random.default_rng(self.seed), self._noise()
+        clean = inputs["sound"]
+        rows = {"clean": report.metrics["accuracy"]}
+        for louder in words.SNR:
+            loud = inference.levelled(words.in_noise(clean, noise, louder, rng))
+            answers = self.respond({"sound": loud}, self.call_, self.state_)
+            right = (answers["command"] == truth[self.command]).astype(float)
+            low, high = calibration.wilson(right.mean(), np.array(len(right)))
+            rows[f"{louder} dB"] = Metric(float(right.mean()), float(low), float(high))
+        report.figures.append(words.in_noise_figure(rows))
+        report.notes |= {f"accuracy, {name}": metric for name, metric in rows.items() if name != "clean"}
+        report.notes |= words.false_accepts(
+            self._peaks(self.model_, np.resize(noise, min(len(noise), 600 * self.rate))),
+            float(self.model_.get_layer("unsure").least.numpy()),
+            min(len(noise), 600 * self.rate) / self.rate / 3600,
+        )
+
+    def fit_baseline(self, train: Part) -> Table:
+        truth = to_flags(train.records[self.command], self.commands)
+        return classes.fit_baseline(self._bands(train.inputs), truth, self.seed)
+
+    def baseline(self, state: Table, inputs: Table) -> Answers:
+        known = classes.Classes(self.commands, None, False, ())
+        chances = classes.answer_baseline(state, self._bands(inputs), known)
+        unsure = chances.max(axis=1) < LEAST
+        return inference.respond({"chances": chances, "unsure": unsure}, self.commands, self.quiet)
+
+    def _bands(self, inputs: Table) -> np.ndarray:
+        """Mean and spread of every band (n, 2 bands)."""
+        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)[..., 0] / 64 - 2
+        return np.concatenate([pictures.mean(axis=2), pictures.std(axis=2)], axis=1)
+
+    def make_explanation(self, records: Table) -> Any:
+        inputs = {"sound": self.prepare(records, self.state_)["sound"]}
+        answers = self.respond(inputs, self.call_, self.state_)
+        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
+        places = np.array([self.commands.index(word) for word in answers["command"]])
+        entry = keras.Input(pictures.shape[1:], name="picture")
+        layers = [self.model_.get_layer(name) for name in ("temperature", "chances")]
+        rest = keras.Model({"picture": entry}, {"chances": layers[1](layers[0](self.network_(entry)))})
+        ask = fast.batch(rest)
+        return picture_explanation.explain(
+            self.card.title,
+            self.network_.get_layer("backbone"),
+            self.network_.get_layer("head"),
+            lambda some: ask({"picture": some.astype("float32")})["chances"],
+            np.rint(pictures).clip(0, 255).astype("uint8"),
+            places,
+            {name: answers[name] for name in ("command", "probability", "accepted")},
+            self.seed,
+            lambda maps: words.places_heard(maps, self.seconds),
+            "The answers were heard mostly in {}",
+        )
