@@ -4,7 +4,7 @@ Every number is of the whole catalogue ranked, never of a few sampled wrong item
 (Krichene and Rendle, 2020, On Sampled Metrics for Item Recommendation).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -126,11 +126,10 @@ def score(
     return numbers
 
 
-def mean(values: Iterable[float] | np.ndarray) -> float:
+def mean(values: np.ndarray) -> float:
     """The mean of what is a number; NaN of nothing."""
-    values = np.asarray(values, "float64")
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 # ---- simple methods ----------------------------------------------------------
