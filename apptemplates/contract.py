@@ -142,6 +142,7 @@ class Contract(abc.ABC):
         """A batched `tf.data.Dataset` of (features, target[, weight]) of known length.
 
         None of held-out records that the loss can not judge, such as people never seen: then learning goes to its end.
+        None of training records in `finetune` where `extend_network` has learned all there is to learn.
         """
 
     @abc.abstractmethod
@@ -218,8 +219,8 @@ class Contract(abc.ABC):
         """Passes over so many training rows."""
         return self.epochs  # type: ignore[attr-defined,no-any-return]
 
-    def extend_network(self, network: Any, records: Table) -> Any:
-        """The network to go on from in `finetune`; another one where something grows."""
+    def extend_network(self, network: Any, part: Part) -> Any:
+        """The network to go on from in `finetune`; another one where something grows, or is learned in closed form."""
         return network
 
     def finish(self, both: Part) -> None:  # noqa: B027 (most templates learn by gradients alone)

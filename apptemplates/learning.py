@@ -19,6 +19,9 @@ from apptemplates.deploy import fast
 from apptemplates.evaluation import assess
 from apptemplates.policy import nearest
 
+# how a training ended that needed no gradients
+CLOSED: dict[str, Any] = {"history": {}, "epochs": 0, "seconds": 0.0, "stopped": "learned in closed form"}
+
 
 def learn(
     app: Any,
@@ -143,22 +146,24 @@ def go_on(
     fresh.learned_ = copy.deepcopy(app.learned_)
     train, valid = split_parts(fresh, table, validation)
     train.teacher = app.network_
-    fresh.network_ = copied(fresh.extend_network(app.network_, train.records))
-    held_out = fresh.make_batches(valid, training=False)
-    done = training.run(
-        fresh.network_,
-        fresh.make_batches(train, training=True),
-        held_out,
-        objective=fresh.objective(),
-        rate=rate,
-        epochs=epochs,
-        patience=fresh.patience if held_out is not None else None,
-        slack=fresh.slack,
-        clock=clock,
-        callbacks=callbacks,
-        title=f"{fresh.name}, fine-tuning",
-        verbose=verbose,
-    )
+    fresh.network_ = copied(fresh.extend_network(app.network_, train))
+    batches, done = fresh.make_batches(train, training=True), dict(CLOSED)
+    if batches is not None:
+        held_out = fresh.make_batches(valid, training=False)
+        done = training.run(
+            fresh.network_,
+            batches,
+            held_out,
+            objective=fresh.objective(),
+            rate=rate,
+            epochs=epochs,
+            patience=fresh.patience if held_out is not None else None,
+            slack=fresh.slack,
+            clock=clock,
+            callbacks=callbacks,
+            title=f"{fresh.name}, fine-tuning",
+            verbose=verbose,
+        )
     fresh.history_ = done.pop("history")
     fresh.learned_["finetuned"] = {**done, "data": describe(train.records, valid.records)}
     decide(fresh, train, valid)
