@@ -32,13 +32,12 @@ class Classes:
     prior: tuple[float, ...]
 
     @classmethod
-    def of(cls, words: np.ndarray, healthy: str | None = None, known: Sequence[str] = ()) -> "Classes":
+    def of(cls, words: np.ndarray, healthy: str | None = None) -> "Classes":
         """The classes of the words (n,) of records, such as "normal" or "mass|nodule".
 
         Args:
             words: What was found in each record.
             healthy: The word for nothing; by default a usual one, if it is there.
-            known: Names that come first, in their order, though they may not be there now.
         """
         distinct = np.unique(words.astype(str))
         several = any(len(parts(word)) > 1 for word in distinct)
@@ -46,26 +45,29 @@ class Classes:
         if healthy is None:
             by_word = {word.lower(): word for word in there}
             healthy = next((by_word[word] for word in HEALTHY if word in by_word), None)
-        names = [*known, *(name for name in there if name not in known)]
-        if several:
-            names = [name for name in names if name != healthy]
+        names = [name for name in there if not (several and name == healthy)]
         prior = np.clip(to_flags(words, names).mean(axis=0), 1e-3, 1 - 1e-3)
         return cls(tuple(names), healthy, several, tuple(float(share) for share in prior))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Classes":
         """The classes that `to_json` wrote."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in content.items()}
+        return cls(**given)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
 
     def grown(self, words: np.ndarray) -> "Classes":
-        """With the classes that stand in other records and were not known."""
-        now = Classes.of(words, self.healthy, self.names)
-        prior = (*self.prior, *now.prior[len(self.prior) :])
-        return dataclasses.replace(self, names=now.names, prior=prior)
+        """With the classes that stand in other records and were not known, and the shares that all have there."""
+        there = sorted({part for word in np.unique(words.astype(str)) for part in parts(word)})
+        fresh = [name for name in there if name not in self.names and not (self.several and name == self.healthy)]
+        names, old = (*self.names, *fresh), [*self.prior, *[0.0] * len(fresh)]
+        now = to_flags(words, names).mean(axis=0)
+        # what is not there keeps the share it had: the network still expects it
+        prior = np.clip(np.where(now > 0, now, old), 1e-3, 1 - 1e-3)
+        return dataclasses.replace(self, names=names, prior=tuple(float(share) for share in prior))
 
     @property
     def ill(self) -> np.ndarray:
@@ -90,7 +92,7 @@ class Classes:
     def is_ill(self, said: np.ndarray) -> np.ndarray:
         """Whether anything is found (n,), from flags (n, c)."""
         places = [self.positive] if self.binary else self.ill
-        return said[:, places].any(axis=1)
+        return np.asarray(said[:, places].any(axis=1))
 
 
 # ---- decisions ---------------------------------------------------------------

@@ -12,9 +12,9 @@ from apptemplates import arguments
 from apptemplates.contract import WEIGHT, Answers, Card, Part, Stage
 from apptemplates.data import augment as turning
 from apptemplates.data import batches, picture_findings, preflight, splits, synthetic_pictures
-from apptemplates.data.schema import Field, Schema
+from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
-from apptemplates.data.words import to_flags
+from apptemplates.data.words import parts, to_flags
 from apptemplates.deploy import fast
 from apptemplates.evaluation import calibration, classes, picture_explanation
 from apptemplates.evaluation.coarse import coarse
@@ -32,6 +32,7 @@ STEPS = 1500  # of learning at least, however few the scans are
 MOST_PASSES = 100
 DROPOUT = 0.3
 READERS = 3
+LEAST_STEPS = 32  # in a pass of finetune
 
 
 @dataclass(kw_only=True, eq=False)
@@ -246,15 +247,24 @@ class MedicalScanClassifier(Template):
             training=training,
             seed=self.seed,
         )
-        return (
-            turning.augment(given, AUGMENT if self.augment is None else self.augment, self.seed) if training else given
-        )
+        if not training:
+            return given
+        if part.teacher is not None:  # few new scans are seen often, or nothing would be learned from them
+            given = given.repeat(max(1, LEAST_STEPS // int(given.cardinality())))
+        return turning.augment(given, AUGMENT if self.augment is None else self.augment, self.seed)
 
-    def extend_network(self, network: keras.Model, records: Table) -> keras.Model:
-        grown = self.classes.grown(records[self.finding])
-        if grown.names == self.classes.names:
-            return network
+    def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
+        known, words = self.classes, part.records[self.finding]
+        if not known.several and any(len(parts(word)) > 1 for word in np.unique(words.astype(str))):
+            first = next(word for word in words if len(parts(word)) > 1)
+            raise DataError(
+                f"{self.name}: column {self.finding!r} has several findings in one record ({first!r}), but it learned "
+                "that each record has one; fit anew with records of both kinds."
+            )
+        grown = known.grown(words)
         self.learned_["classes"] = grown.to_json()
+        if grown.names == known.names:
+            return network
         top = backbones.grown(network.get_layer("head"), len(grown.names), DROPOUT)
         return backbones.joined(network.get_layer("backbone"), top)
 

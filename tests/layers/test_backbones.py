@@ -58,7 +58,9 @@ def test_a_model_of_the_users_own(tmp_path):
     backbones.check_name(kept)
     network = backbones.backbone(kept, None, (28, 28, 1))
     np.testing.assert_allclose(network(pictures()).numpy(), own(pictures()).numpy(), rtol=1e-5)
-    with pytest.raises(ValueError, match=r"expected pictures \(None, 28, 28, 3\) in and a feature map \(n, h, w, d\) o"):
+    with pytest.raises(
+        ValueError, match=r"expected pictures \(None, 28, 28, 3\) in and a feature map \(n, h, w, d\) o"
+    ):
         backbones.backbone(kept, None, (28, 28, 3))
     flat = keras.Model(entry, kl.GlobalAveragePooling2D()(entry))
     with pytest.raises(ValueError, match="a feature map"):
