@@ -1,4 +1,4 @@
-"""The command line: list, show, demo, check, train, finetune, predict, evaluate, explain, export, check-template."""
+"""The command line: the life of an application, from list and demo to train, predict, listen and export."""
 
 import argparse
 import difflib
@@ -14,6 +14,7 @@ from apptemplates import __version__, _catalogue
 
 REPORTS = (".html", ".json", ".md")
 ANSWERS = (".csv", ".jsonl", ".parquet")
+SOURCES = "a .csv, .tsv, .parquet, .jsonl (or .gz of one), a folder of pictures or sounds, or tfds:name"
 DEMO = "apptemplates_demo"
 
 
@@ -112,6 +113,9 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     predict.add_argument(
         "--out", type=_file_ending(ANSWERS), metavar="FILE", help=f"file to write, ending in {', '.join(ANSWERS)}"
     )
+    listen = command("listen", run_listen, "tell the commands in a recording, or live")
+    folder_of(listen)
+    listen.add_argument("sound", nargs="?", help="a recording; the microphone by default")
     evaluate = command("evaluate", run_evaluate, "measure how good the answers are")
     folder_of(evaluate)
     data_of(evaluate, "records with their truth")
@@ -149,7 +153,10 @@ def folder_of(parser: argparse.ArgumentParser) -> None:
 
 def data_of(parser: argparse.ArgumentParser, what: str) -> None:
     """Adds the data."""
-    parser.add_argument("data", help=f"{what}: a .csv, .tsv, .parquet, .jsonl (or .gz of one), or tfds:name")
+    parser.add_argument(
+        "data",
+        help=f"{what}: a .csv, .tsv, .parquet, .jsonl (or .gz of one), a folder of pictures or sounds, or tfds:name",
+    )
 
 
 def report_of(parser: argparse.ArgumentParser) -> None:
@@ -308,6 +315,27 @@ def run_predict(arguments: argparse.Namespace) -> None:
     if problems or out is not None:
         place = f" in {out}" if out is not None else ""
         print(f"{len(answers):,} answers{place}, {problems:,} with a problem", file=sys.stderr)
+
+
+def run_listen(arguments: argparse.Namespace) -> None:
+    """Prints every command as soon as it is certain."""
+    from apptemplates.data.schema import DataError
+    from apptemplates.inference import microphone, sounds
+    from apptemplates.inference.media import Undecodable
+
+    app = _load(arguments.folder)
+    if not hasattr(app, "listen"):
+        raise ChoiceError(f"listen: {app.name} does not listen; save a VoiceCommandRecognizer there.")
+    try:
+        if arguments.sound is None:
+            print("listening; Ctrl+C ends it", file=sys.stderr)
+            chunks = microphone.chunks(app.rate)
+        else:
+            chunks = iter([sounds.decode(arguments.sound, app.rate)])
+        for heard in app.listen(chunks, app.rate):
+            print(f"{heard.time:8.2f} s  {heard.command}  {heard.probability:.2f}", flush=True)
+    except Undecodable as error:
+        raise DataError(str(error)) from error
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:

@@ -67,7 +67,8 @@ def refuse_unknown(
     """
     for name, value in choices.items():
         if name not in known:
-            raise ValueError(f"augment: there is no {name!r}{nearest(name, list(known))}; it takes {', '.join(known)}.")
+            hint = nearest(name, list(known)) or "."
+            raise ValueError(f"augment: there is no {name!r}{hint} It takes {', '.join(known)}.")
         highest = most.get(name, 1)
         if not isinstance(value, int | float) or not 0 <= value <= highest:
             raise ValueError(f"augment: {name} ({known[name]}) must be from 0 to {highest:g}. Received: {value!r}")

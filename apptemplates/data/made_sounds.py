@@ -1,6 +1,47 @@
 """What is no command, made from what there is: silence, other words, and a stream of both."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+
+from apptemplates.data import folders, synthetic_sounds
+from apptemplates.data.schema import DataError
+from apptemplates.inference import sounds
+from apptemplates.inference.media import Undecodable
+
+
+def background(places: Sequence[str] | None, rate: int, samples: int, owner: str) -> np.ndarray:
+    """Recordings of background (m,) one after the other, or noise made by formulas.
+
+    Args:
+        places: Files and folders; None for made noise.
+        rate: Samples a second wanted.
+        samples: How long a clip is; more than two of them are needed.
+        owner: Asks, for the message of an error.
+
+    Raises:
+        DataError: A file can not be read, or they are too short together.
+    """
+    if places is None:
+        made = np.concatenate(synthetic_sounds.noises())
+        return sounds.resampled(made, synthetic_sounds.RATE, rate)
+    files = [
+        file
+        for place in map(Path, places)
+        for file in (sorted(folders.below(place)) if place.is_dir() else [place])
+        if not place.is_dir() or file.suffix.lower() in folders.SOUNDS
+    ]
+    try:
+        found = [sounds.decode(file, rate) for file in files]
+    except Undecodable as error:
+        raise DataError(f"{owner}: background {error}") from None
+    if sum(map(len, found)) <= 2 * samples:
+        raise DataError(
+            f"{owner}: background holds {sum(map(len, found)) / rate:.1f} seconds of sound; at least "
+            f"{2 * samples / rate:g} are needed: name a file or a folder of recordings without a command."
+        )
+    return np.concatenate(found)
 
 
 def silences(count: int, noise: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:

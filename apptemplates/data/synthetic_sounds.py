@@ -54,7 +54,7 @@ def commands(n: int = 400, seed: int = 0, seconds: float = 1.0) -> Table:
         start = rng.integers(0, length - len(spoken) + 1)
         sound[row, start : start + len(spoken)] = np.exp(0.5 * rng.normal()) * spoken
     sound += rng.uniform(0.001, 0.01, (n, 1)) * rng.normal(0, 1, sound.shape)
-    return {"sound": sound, "command": word, "speaker": numbered("speaker", speakers)[speaker]}
+    return {"sound": np.clip(sound, -1, 1), "command": word, "speaker": numbered("speaker", speakers)[speaker]}
 
 
 def say(

@@ -13,6 +13,7 @@ from apptemplates.evaluation.figures import BLUE, OURS, blank, height_of
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening
 
+TAIL = 20  # of the surest false alarms, from which rarer ones are extrapolated
 SNR = (20, 10, 5, 0)  # dB that a word is louder than the noise
 
 
@@ -82,6 +83,29 @@ def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.rando
     hiss = np.stack([np.resize(noise[first : first + sounds.shape[1]], sounds.shape[1]) for first in start])
     power = [np.mean(np.square(x, dtype="float64"), axis=1, keepdims=True) + 1e-10 for x in (sounds, hiss)]
     return (sounds + hiss * np.sqrt(power[0] / power[1] * 10 ** (-louder / 10))).astype(np.float32)
+
+
+def least_chance(peaks: np.ndarray, hours: float, allowed: float) -> float:
+    """The chance from which a command may be accepted, so that not more are heard where none is said.
+
+    Args:
+        peaks: Chances (m,) of what would be heard, highest first.
+        hours: How long the recording is that they were heard in.
+        allowed: Of them an hour. Fewer than `TAIL` in the recording are not counted but extrapolated: the tail of the
+            log odds is taken for an exponential one.
+
+    Reference: Pickands, 1975, Statistical Inference Using Extreme Order Statistics.
+    """
+    wanted = allowed * hours
+    if not len(peaks) or wanted >= len(peaks):
+        return 0.0
+    tail = min(TAIL, len(peaks) - 1)
+    if wanted >= tail or not tail:
+        return float(peaks[int(wanted)]) + 1e-6
+    odds = -np.log(1 / np.clip(peaks[: tail + 1].astype("float64"), 1e-9, 1 - 1e-9) - 1)
+    scale = float(np.mean(odds[:-1] - odds[-1]))
+    far = odds[-1] + scale * np.log(tail / max(wanted, 1e-6))
+    return float(1 / (1 + np.exp(-far)))
 
 
 def false_accepts(peaks: np.ndarray, least: float, hours: float) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Spoken commands from sound: one clip at a time, or live from a stream that never ends."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import layers as kl
 
-from apptemplates import arguments
+from apptemplates import arguments, last_layer
 from apptemplates.contract import WEIGHT, Answers, Card, Part
-from apptemplates.data import batches, folders, made_sounds, sound_augment, splits, synthetic_sounds
+from apptemplates.data import batches, made_sounds, sound_augment, splits, synthetic_sounds
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags
@@ -35,7 +35,7 @@ AUGMENT = {
 STEPS = 1500  # of learning at least, however few the clips are
 MOST_PASSES = 200
 DROPOUT = 0.4
-STREAM = 600.0  # seconds without a command that the threshold is set on, at most
+STREAM = 3600.0  # seconds without a command that the threshold is set on, at most
 LEAST = 0.5  # chance below which a command is never accepted
 
 
@@ -55,10 +55,11 @@ class VoiceCommandRecognizer(Template):
         rate: Samples a second that every sound is brought to; an array without a rate has this one.
         seconds: Length of a clip; of a longer one the loudest part is taken.
         background: Recordings without a command, a file, a folder or several: for noise while learning, for silence,
-            and to set the threshold by. By default noise made by formulas.
+            and to set the threshold by. By default, and where they are gone after learning, noise made by formulas.
         unknown: The word for other words, in the data or made.
         silence: The word for nothing said.
         augment: How clips are varied while learning, as in `{"shift": 0.1, "noise": 0.5}`; see `data.sound_augment`.
+        width: Channels of the network's first layer; its size grows with the square of it.
         policy: `false_accepts`, how many an hour are allowed where no command is said.
 
     Example:
@@ -78,6 +79,7 @@ class VoiceCommandRecognizer(Template):
     unknown: str = "_unknown_"
     silence: str = "_silence_"
     augment: Mapping[str, float] | None = None
+    width: int = 16
     policy: Policy | None = None
     epochs: int = 60
     batch_size: int = 64
@@ -98,10 +100,9 @@ class VoiceCommandRecognizer(Template):
     policy_arguments = ("false_accepts",)
 
     def __post_init__(self) -> None:
-        if isinstance(self.background, Path):
-            self.background = str(self.background)
-        elif self.background is not None and not isinstance(self.background, str):
-            self.background = tuple(str(place) for place in self.background)
+        if self.background is not None:
+            places = [self.background] if isinstance(self.background, str | os.PathLike) else self.background
+            self.background = tuple(map(os.fspath, places))
         super().__post_init__()
         if self.policy is None:
             self.policy = Policy(false_accepts=1.0)
@@ -207,7 +208,7 @@ class VoiceCommandRecognizer(Template):
     # ---- how it learns -----------------------------------------------------
 
     def split(self, records: Table) -> tuple[Table, Table]:
-        if self.speaker is not None:
+        if self.speaker is not None and len(np.unique(splits.owners(records[self.speaker]))) > 1:
             return splits.by_group(records, self.speaker, 0.2, self.seed)
         return splits.stratified(records, self.command, 0.2, self.seed)
 
@@ -215,27 +216,9 @@ class VoiceCommandRecognizer(Template):
         return None if self.speaker is None else splits.owners(records[self.speaker])
 
     def _noise(self) -> np.ndarray:
-        """Background (m,), longer than a clip."""
-        if self.background is None:
-            made = np.concatenate(synthetic_sounds.noises(self.seed))
-            return sounds.resampled(made, synthetic_sounds.RATE, self.rate)
-        places = [self.background] if isinstance(self.background, str) else self.background
-        files = [
-            file
-            for place in map(Path, places)
-            for file in (sorted(folders.below(place)) if place.is_dir() else [place])
-            if place.is_file() or file.suffix.lower() in folders.SOUNDS
-        ]
-        try:
-            found = [sounds.decode(file, self.rate) for file in files]
-        except Undecodable as error:
-            raise DataError(f"{self.name}: background {error}") from None
-        if not found or sum(map(len, found)) <= 2 * self.samples:
-            raise DataError(
-                f"{self.name}: background holds {sum(map(len, found)) / self.rate:.1f} seconds of sound; at least "
-                f"{2 * self.seconds:g} are needed: name a file or a folder of recordings without a command."
-            )
-        return np.concatenate(found)
+        """Background (m,), longer than a clip; made by formulas where the recordings are no longer there."""
+        gone = self.is_fitted and not all(map(os.path.exists, self.background or ()))
+        return made_sounds.background(None if gone else self.background, self.rate, self.samples, self.name)
 
     def build_preprocessor(self, train: Part) -> keras.Model:
         there = sorted(set(train.records[self.command].astype(str)))
@@ -246,7 +229,7 @@ class VoiceCommandRecognizer(Template):
         return keras.Model({"sound": sound}, picture, name="preprocessor")
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        body = listener(preprocessor.output_shape[1:])
+        body = listener(preprocessor.output_shape[1:], self.width)
         return backbones.joined(body, head(body.output_shape[1:], len(self.commands), DROPOUT))
 
     def passes(self, rows: int) -> int:
@@ -279,17 +262,68 @@ class VoiceCommandRecognizer(Template):
         return np.concatenate([clips, *more]), np.concatenate([spoken, *names]), weight
 
     def make_batches(self, part: Part, training: bool) -> Any:
+        if training and part.teacher is not None and not self._complete(part.records, part.teacher):
+            return None
         clips, spoken, weight = self._with_made(part, self.seed + (not training))
         truth = to_flags(spoken, self.commands).astype("float32")
+        if training and part.teacher is not None:  # what was known before is held fast
+            old = part.teacher.output_shape[-1]
+            logits = fast.values(self.preprocessor_.input, part.teacher(self.preprocessor_.output), {"sound": clips})
+            known = truth[:, :old].any(axis=1)
+            truth[known, :old] = 0.5 * truth[known, :old] + 0.5 * np.asarray(keras.ops.softmax(logits[known]))
         given = batches.shuffled(clips, truth, self.batch_size, weight=weight, training=training, seed=self.seed)
         if training:
             given = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
-
-        def pictured(sound: Any, *rest: Any) -> Any:
-            return self.preprocessor_({"sound": sound}), *rest
-
-        given = given.map(pictured, num_parallel_calls=2)
+        given = given.map(self._pictured, num_parallel_calls=2)
         return sound_augment.hide(given, self._augment, self.seconds, self.seed) if training else given.cache()
+
+    def _pictured(self, sound: Any, *rest: Any) -> Any:
+        return self.preprocessor_({"sound": sound}), *rest
+
+    # ---- how it goes on ----------------------------------------------------
+
+    def _complete(self, records: Table, teacher: keras.Model) -> bool:
+        """Whether every word that the teacher knows is spoken in records, but for those that are made."""
+        known = set(self.commands[: teacher.output_shape[-1]]) - set(self.learned_["made"])
+        return known <= set(records[self.command].astype(str))
+
+    def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
+        """With a column for every new word; where old words are missing in the records, all that is learned is this."""
+        spoken = part.records[self.command].astype(str)
+        fresh = [word for word in sorted(set(spoken)) if word not in self.commands]
+        self.learned_["commands"] = [*self.commands, *fresh]
+        body, top = network.get_layer("backbone"), network.get_layer("head")
+        means, spread = self.valid_["feature means"], self.valid_["feature spread"]
+        here = {self.commands.index(word): int((spoken == word).sum()) for word in sorted(set(spoken))}
+        told = np.array([self.commands.index(word) for word in spoken])
+        features, place = self._features(network, part.inputs["sound"], told, max(4, 400 // len(spoken)))
+        now, _ = last_layer.moments(features, place, len(self.commands))
+        means = np.concatenate([means, now[len(means) :]])
+        # a word heard again lies between where it lay and where it lies now
+        seen = np.array([place for place in here if place < len(self.valid_["feature means"])], int)
+        means[seen] = np.where(np.isfinite(means[seen]), (means[seen] + now[seen]) / 2, now[seen])
+        self.valid_ = self.valid_ | {"feature means": means}
+        kernel, bias = top.get_layer("logits").get_weights()
+        grown = head(body.output_shape[1:], len(self.commands), DROPOUT)
+        rng = np.random.default_rng(self.seed)
+        grown.get_layer("logits").set_weights(last_layer.grown(kernel, bias, means, spread, here, rng))
+        backbones.still(body)
+        return backbones.joined(body, grown)
+
+    def _features(
+        self, network: keras.Model, clips: np.ndarray, place: np.ndarray, copies: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the last layer is given (n copies, d) for clips varied as in learning, and their classes."""
+        place = np.repeat(place, copies)
+        given = batches.shuffled(np.repeat(clips, copies, axis=0), place, 256, training=False, seed=self.seed)
+        varied = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
+        top = network.get_layer("head")
+        embed = keras.Model(top.input, top.get_layer("logits").input)
+        ask = keras.Sequential([network.get_layer("backbone"), embed])
+        found = [ask(pictures).numpy() for pictures, _ in varied.map(self._pictured)]
+        return np.concatenate(found), place
+
+    # ---- what it answers with ----------------------------------------------
 
     def build_decision(self, valid: Part) -> keras.Model:
         clips, spoken, _ = self._with_made(valid, self.seed + 1)
@@ -297,19 +331,28 @@ class VoiceCommandRecognizer(Template):
         logits = self.network_(self.preprocessor_(entries))
         temperature = Temperature(name="temperature")
         chances = ClassChances(name="chances")(temperature(logits))
-        truth = to_flags(spoken, self.commands)
-        held_out = fast.values(entries, logits, {"sound": clips})
-        known = truth.any(axis=1)
-        if known.any():
-            fitted = calibration.fit_temperature(truth[known].argmax(axis=1), held_out[known])
-            temperature.temperature.assign(fitted)
-            self.learned_["temperature"] = fitted
         unsure = Unsure(name="unsure")(kl.GlobalMaxPooling1D(name="highest")(kl.Reshape((-1, 1))(chances))[:, 0])
         model = keras.Model(entries, {"chances": chances, "unsure": unsure})
+        known = np.isin(spoken.astype(str), self.commands)
+        truth = np.array([self.commands.index(word) for word in spoken[known]], int)
+        judged = len(set(truth)) == len(self.commands) or "finetuned" not in self.learned_
+        if judged and known.any():
+            held_out = fast.values(entries, logits, {"sound": clips[known]})
+            self.learned_["temperature"] = calibration.fit_temperature(truth, held_out)
+        temperature.temperature.assign(self.learned_.get("temperature", 1.0))
+        if not judged:  # too few clips to set anything anew: what more was held out before decides on
+            return model
         other = clips[np.isin(spoken, self.quiet)]
-        seconds = min(STREAM, max(30.0, 2 * self.seconds * len(clips)))
+        seconds = min(STREAM, max(30.0, 6 * self.seconds * len(clips)))
         heard = made_sounds.stream(seconds, self.rate, other, self._noise(), np.random.default_rng(self.seed))
-        self.valid_ = {"false accepts": self._peaks(model, heard), "hours": np.array(seconds / 3600)}
+        features, place = self._features(self.network_, clips[known], truth, max(1, 1000 // max(1, len(clips))))
+        means, spread = last_layer.moments(features, place, len(self.commands))
+        self.valid_ = {
+            "false accepts": self._peaks(model, heard),
+            "hours": np.array(seconds / 3600),
+            "feature means": means,
+            "feature spread": spread,
+        }
         return model
 
     def _peaks(self, model: keras.Model, samples: np.ndarray) -> np.ndarray:
@@ -323,8 +366,7 @@ class VoiceCommandRecognizer(Template):
         assert self.policy is not None
         peaks, hours = self.valid_["false accepts"], float(self.valid_["hours"])
         allowed = self.policy.false_accepts
-        place = int(allowed * hours) if allowed is not None else len(peaks)
-        least = max(LEAST, float(peaks[place]) + 1e-3) if place < len(peaks) else LEAST
+        least = LEAST if allowed is None else max(LEAST, words.least_chance(peaks, hours, allowed))
         self.model_.get_layer("unsure").least.assign(least)
 
     # ---- how it is judged --------------------------------------------------
@@ -339,8 +381,7 @@ class VoiceCommandRecognizer(Template):
         return words.pictures(truth[self.command], answers, self.commands, self.quiet)
 
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
-        rng, noise = np.random.default_rng(self.seed), self._noise()
-        clean = inputs["sound"]
+        rng, noise, clean = np.random.default_rng(self.seed), self._noise(), inputs["sound"]
         rows = {"clean": report.metrics["accuracy"]}
         for louder in words.SNR:
             loud = inference.levelled(words.in_noise(clean, noise, louder, rng))
