@@ -104,7 +104,7 @@ def test_erased_rectangles():
 
 def test_choices_that_make_no_sense():
     batches = tf.data.Dataset.from_tensors((PICTURES, np.arange(64)))
-    with pytest.raises(ValueError, match=r"there is no 'rotation'.*it takes flip, flip_vertical, rotate"):
+    with pytest.raises(ValueError, match=r"there is no 'rotation'.*It takes flip, flip_vertical, rotate"):
         augment(batches, {"rotation": 3}, 0)
     with pytest.raises(ValueError, match=r"rotate \(degrees, either way\) must be from 0 to 180. Received: -3"):
         augment(batches, {"rotate": -3}, 0)
