@@ -19,6 +19,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Fraud detector",
         "How likely is this payment a fraud, and is it worth a look?",
     ),
+    Entry(
+        "MedicalScanClassifier",
+        "medical_scan_classifier",
+        "Medical scan classifier",
+        "What is found on this scan, how likely is it, and should a person look?",
+    ),
 )
 
 
