@@ -11,6 +11,8 @@ import numpy as np
 
 MARK = "|"  # between the items of a list
 LISTED = 256  # items that one query can exclude, or ask for
+SHOWN = 20  # items that come with reasons
+LOOKED = 50  # latest items of a history among which reasons are looked for
 CELLS = 16_000_000  # scores held at a time, so that memory stays bounded
 POPULAR = "popularity"
 Table = Mapping[str, np.ndarray]
