@@ -25,6 +25,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Medical scan classifier",
         "What is found on this scan, how likely is it, and should a person look?",
     ),
+    Entry(
+        "VoiceCommandRecognizer",
+        "voice_command_recognizer",
+        "Voice command recognizer",
+        "Which command was said, and was it one at all?",
+    ),
 )
 
 

@@ -168,8 +168,10 @@ def check_problems(case: Case) -> None:
     if not needed:
         return
     spoilt = {name: column.copy() for name, column in take(case.queries, slice(3)).items()}
-    spoilt[needed[0]] = spoilt[needed[0]].astype(object)
-    spoilt[needed[0]][2] = None
+    column = np.empty(3, object)  # a row a query, also where rows are pictures or sounds
+    for row in range(2):
+        column[row] = spoilt[needed[0]][row]
+    spoilt[needed[0]] = column
     answers = app.predict(spoilt)
     expect(len(answers) == 3, "a bad row was dropped")
     reason = answers["problem"].iloc[2]

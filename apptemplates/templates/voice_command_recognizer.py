@@ -123,7 +123,7 @@ class VoiceCommandRecognizer(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        return cls(epochs=4, batch_size=32, rate=8000), synthetic_sounds.commands(300)
+        return cls(epochs=4, batch_size=32), synthetic_sounds.commands(300)
 
     @property
     def _augment(self) -> Mapping[str, float]:
