@@ -127,7 +127,7 @@ def test_the_clock_holds_on_a_slow_model(train_wait, valid_wait):
     model.fit(batches(32), validation_data=batches(32), shuffle=False, verbose=0)  # imports and traces apart
     clock = training.Clock(seconds / 60)
     done = run(model, batches(wait=train_wait), batches(wait=valid_wait), epochs=1000, clock=clock)
-    assert clock.passed() < 1.1 * seconds
+    assert clock.passed() < seconds + 4  # a busy machine may be late by less than the 10 seconds that are promised
     assert clock.passed() > 0.5 * seconds
     assert done["stopped"] == "the minutes were used up"
     assert np.isfinite(done["history"]["val_loss"]).all() and np.isfinite(model.get_weights()[0]).all()
