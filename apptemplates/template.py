@@ -143,11 +143,15 @@ class Template(Contract):
             raise NotFittedError(f"{self.name} has not learned yet: call fit(records), or apptemplates.load(folder).")
 
     def _read(self, source: Any, labels: Any = None) -> Table:
-        return read(source, labels, getattr(self, self.target, None) or "label", media=self._media)
+        return read(source, labels, getattr(self, self.target, None) or "label", media=self._media, prose=self._prose)
 
     @property
     def _media(self) -> str | None:
         return next((name for name, field in self.record.items() if field.kind in ("image", "sound")), None)
+
+    @property
+    def _prose(self) -> str | None:
+        return next((name for name, field in self.record.items() if field.kind == "passage"), None)
 
     def _own_columns(self, table: Table) -> Schema:
         """The columns that no role names, with the kinds they seem to be of."""
@@ -267,7 +271,8 @@ class Template(Contract):
             DataError: A column is missing, or there are no rows.
         """
         self._check_fitted()
-        table = read(source, media=next(iter(self.query)) if self._media else None)
+        first = next(iter(self.query))
+        table = read(source, media=first if self._media else None, prose=first if self._prose else None)
         if not self._media:
             return to_frame(self._answers(table))
         # pictures and sounds are decoded a part at a time, so that memory stays bounded

@@ -67,3 +67,51 @@ def with_swaps(batches: "tf.data.Dataset[Any]", share: float) -> "tf.data.Datase
         return tf.where(taken, tf.gather(features, order), features), *rest
 
     return tf.data.Dataset.zip(batches, seeds).map(swap)
+
+
+def windows(
+    stream: np.ndarray,
+    length: int,
+    before: int,
+    batch_size: int,
+    *,
+    training: bool,
+    seed: int,
+    steps: int | None = None,
+) -> "tf.data.Dataset[Any]":
+    """Batches of (tokens (b, before + length), next tokens (b, length)) from one row of tokens.
+
+    In training, windows begin anywhere; else they lie end to end, and `before` tokens stand in front of each, 0 in
+    front of the first.
+
+    Args:
+        stream: (n,) whole numbers in memory or in a file (np.memmap).
+        length: Places that are learned in a window.
+        before: Tokens in front of them.
+        batch_size: Windows in a batch.
+        training: Whether windows are drawn by chance, as many as cover the row once on each pass.
+        seed: Of that.
+        steps: Batches on a pass; by default what covers the row.
+    """
+    last = len(stream) - length - 1
+    count = max(1, -(-(len(stream) - 1) // length))
+    rng = np.random.default_rng(seed)
+
+    def cut(starts: np.ndarray) -> np.ndarray:
+        if training:
+            starts = rng.integers(0, max(1, last + 1), len(starts))
+        else:
+            starts = np.minimum(starts * length, max(0, last))
+        rows = np.zeros((len(starts), before + length + 1), np.int32)
+        for row, start in zip(rows, starts, strict=True):
+            part = stream[max(0, start - before) : start + length + 1]
+            offset = max(0, before - start)
+            row[offset : offset + len(part)] = part
+        return rows
+
+    def both(index: Any) -> Any:
+        rows = tf.ensure_shape(tf.numpy_function(cut, [index], np.int32), (None, before + length + 1))
+        return rows[:, :-1], rows[:, before + 1 :]
+
+    total = count if steps is None else steps * batch_size
+    return tf.data.Dataset.range(total).batch(batch_size, drop_remainder=training and total > batch_size).map(both)

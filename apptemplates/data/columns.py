@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LONGEST = {"category": 1_000, "id": 1_000, "text": 9_999}
 MISSING_VALUE = {
     "number": np.nan, "flag": np.nan, "vector": np.nan, "time": values.NOTHING, "category": "", "id": "", "text": "",
+    "passage": "",
 }  # fmt: skip
 LARGEST = float(np.finfo(np.float32).max)  # a graph's numbers are float32
 
@@ -129,6 +130,22 @@ def read_words(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault
     return words, faults
 
 
+def read_passages(field: Field, column: np.ndarray) -> tuple[np.ndarray, list[Fault]]:
+    """Passages as objects, every character as it came: str, or what stays on disk until it is read; missing as ""."""
+    found, nothing, nul = objects([""] * len(column)), np.zeros(len(column), bool), np.zeros(len(column), bool)
+    unreadable: dict[str, list[int]] = {}
+    for row, value in enumerate(column):
+        nothing[row] = values.is_missing(value)
+        try:
+            found[row] = value if hasattr(value, "read") else values.text(value)
+        except values.Unreadable as reason:
+            unreadable.setdefault(str(reason), []).append(row)
+        nul[row] = isinstance(found[row], str) and "\0" in found[row]
+    faults = [Fault(reason, "text", at(bad, len(column))) for reason, bad in unreadable.items()]
+    faults += absent(field, nothing, faults)
+    return found, [*faults, Fault("with NUL characters", "text without them", nul)]
+
+
 def word_reader(field: Field) -> Callable[[Any], str]:
     """How one value of a category, id or text is read."""
     if field.kind == "text":
@@ -232,6 +249,7 @@ def absent(field: Field, nothing: np.ndarray, others: list[Fault]) -> list[Fault
 READ: dict[str, Callable[[Field, np.ndarray], tuple[np.ndarray, list[Fault]]]] = {
     "number": read_numbers, "flag": read_flags, "category": read_words, "id": read_words, "text": read_words,
     "time": read_times, "vector": read_vectors, "image": read_media, "sound": read_media,
+    "passage": read_passages,
 }  # fmt: skip
 
 

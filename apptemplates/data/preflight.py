@@ -7,12 +7,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from apptemplates.data import prose
 from apptemplates.data.columns import READ, Fault, as_column, column_sentence
 from apptemplates.data.schema import Field
 from apptemplates.data.table import Table
 
 LEAK = 0.995  # AUC of one column alone
-MEDIA = ("vector", "image", "sound")
+MEDIA = ("vector", "image", "sound", "passage")
 SAMPLE = 20_000  # rows looked at for leaks
 MANY = 1_000  # categories
 FEWEST, FEW, RARE = 10, 200, 20  # rows in all: error, warning; rows of one class
@@ -63,7 +64,9 @@ def inspect(
         ]
     flat = {name: column for name, column in columns.items() if column.ndim == 1 and fields[name].kind not in MEDIA}
     count = max(map(len, columns.values()), default=0)
-    findings += few_rows(count)
+    passages = [name for name in columns if fields[name].kind == "passage"]
+    findings += [one for name in passages for one in prose.findings(name, columns[name])]
+    findings += [] if passages else few_rows(count)
     for name, column in flat.items():
         findings += one_column(name, fields[name], column, is_label=name == label)
     if time in flat:

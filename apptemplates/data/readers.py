@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from apptemplates.data import files, folders, tfds
+from apptemplates.data import prose as texts
 from apptemplates.data.objects import from_frame, from_media, from_rows, from_values
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
@@ -20,6 +21,7 @@ def read(
     *,
     names: Sequence[str] | None = None,
     media: str | None = None,
+    prose: str | None = None,
 ) -> Table:
     """The table in a source.
 
@@ -35,6 +37,8 @@ def read(
         names: Column names of a csv or tsv file without a header line.
         media: Name of the column that pictures or sounds go to, where there are some. A column called "path", "file"
             or the like is taken for it; relative paths count from the folder of the table's file.
+        prose: Name of the column that text goes to, where it is learned from as such: of a text file, of all files in
+            a folder, or of a list of strings.
 
     Returns:
         A dict of equal-length columns: numbers, booleans and datetime64 where the source is typed so, else object
@@ -51,9 +55,9 @@ def read(
     if isinstance(source, str) and source.startswith("tfds:"):
         who, table = source, from_dataset(*tfds.load(source, encoded=media is not None), label, media)
     elif isinstance(source, str | os.PathLike):
-        who, table = str(source), from_path(os.fspath(source), names, label, media)
+        who, table = str(source), from_path(os.fspath(source), names, label, media, prose)
     else:
-        who, table = f"the {type(source).__name__}", from_memory(source, label, media)
+        who, table = f"the {type(source).__name__}", from_memory(source, label, media or prose)
     if media:
         table = folders.named_media(table, media)
     if labels is not None:
@@ -76,9 +80,13 @@ def read(
     return table
 
 
-def from_path(source: str, names: Sequence[str] | None, label: str, media: str | None) -> Table:
+def from_path(
+    source: str, names: Sequence[str] | None, label: str, media: str | None, prose: str | None = None
+) -> Table:
     """The table in a file or a folder."""
     path = Path(source).expanduser()
+    if prose and texts.is_prose(path):
+        return texts.read(path, prose)
     archive = folders.npz_part(source)
     if archive:
         return folders.from_npz(*archive, media or "image", label)

@@ -22,7 +22,7 @@ from apptemplates.data.columns import (
     word_reader,
 )
 
-KINDS = ("number", "flag", "category", "time", "text", "id", "vector", "image", "sound")
+KINDS = ("number", "flag", "category", "time", "text", "id", "vector", "image", "sound", "passage")
 
 
 class DataError(ValueError):
@@ -71,7 +71,7 @@ class Field:
     @property
     def dtype(self) -> str:
         """Data type of this field as an input of a graph: "string" or "float32"."""
-        return "string" if self.kind in LONGEST else "float32"
+        return "string" if self.kind in (*LONGEST, "passage") else "float32"
 
     def to_json(self) -> dict[str, Any]:
         """This field as a dict of plain values."""

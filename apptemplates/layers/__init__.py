@@ -1,5 +1,5 @@
 """What may stand inside a saved graph; importing this registers every layer, so that Keras opens saved models."""
 
-from apptemplates.layers import classes, decision, ensemble, ranking, sequence, sound, tabular
+from apptemplates.layers import classes, decision, ensemble, ranking, sequence, sound, tabular, text
 
-__all__ = ["classes", "decision", "ensemble", "ranking", "sequence", "sound", "tabular"]
+__all__ = ["classes", "decision", "ensemble", "ranking", "sequence", "sound", "tabular", "text"]

@@ -43,7 +43,7 @@ class HashedNgrams(keras.layers.Layer):
         places = ops.shape(tokens)[1] - self.before
         shifted = [tokens[:, self.before - back : self.before - back + places] for back in range(self.before + 1)]
         features = [shifted[0]]
-        for order, factors in zip(self.orders, self.factors, strict=True):
+        for factors in self.factors:
             row = ops.zeros_like(shifted[0])
             for token, factor in zip(shifted, factors, strict=False):
                 row = ops.mod(row + ops.mod(token * factor, self.rows), self.rows)
@@ -148,9 +148,9 @@ class SquaredReLU(keras.layers.Layer):
 class CausalAttention(keras.layers.Layer):
     """Attention of each place to itself and those before it, with places as rotations.
 
-    Called on vectors (n, t, width) it answers for all places. Called on [vectors (n, 1, width), cache (n, c, 2 width),
-    place (n,)] it answers for the place after the first `place` rows of the cache, and gives the row (n, 2 width) to be
-    written there next: key and value.
+    Called on vectors (n, t, width) it answers for all places, and gives their rows (n, t, 2 width) of key and value.
+    Called on [vectors (n, 1, width), cache (n, c, 2 width), place (n,)] it answers for the place after the first
+    `place` rows of the cache, and gives the row (n, 1, 2 width) to be written there.
 
     Args:
         heads: Number of heads; twice it must divide the width.
@@ -184,7 +184,8 @@ class CausalAttention(keras.layers.Layer):
         scores = ops.matmul(query * self._scale(), ops.transpose(key, (0, 1, 3, 2)))
         later = ops.expand_dims(place, 0) > ops.expand_dims(place, 1)  # (t, t)
         found = ops.matmul(ops.softmax(scores + FAR * ops.cast(later, scores.dtype), axis=-1), value)
-        return ops.matmul(ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (-1, length, self.width)), self.out)
+        found = ops.matmul(self._joined(found, length), self.out)
+        return found, ops.concatenate([self._joined(part, length) for part in (key, value)], axis=-1)
 
     def _next(self, x: Any, cache: Any, place: Any) -> Any:
         room = cache.shape[1]
@@ -199,12 +200,14 @@ class CausalAttention(keras.layers.Layer):
         own = ops.sum(query * key, axis=-1, keepdims=True)  # (n, h, 1, 1)
         weights = ops.softmax(ops.concatenate([old, own], axis=-1), axis=-1)
         found = ops.matmul(weights, ops.concatenate([values, value], axis=2))
-        found = ops.matmul(ops.reshape(found, (-1, 1, self.width)), self.out)
-        row = [ops.reshape(part, (-1, self.width)) for part in (key, value)]
-        return found, ops.concatenate(row, axis=-1)
+        row = ops.concatenate([self._joined(part, 1) for part in (key, value)], axis=-1)
+        return ops.matmul(self._joined(found, 1), self.out), row
 
     def _heads(self, x: Any, length: Any) -> Any:
         return ops.transpose(ops.reshape(x, (-1, length, self.heads, self.each)), (0, 2, 1, 3))
+
+    def _joined(self, x: Any, length: Any) -> Any:
+        return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, length, self.width))
 
     def _scale(self) -> Any:
         return ops.reshape(self.sharpness, (1, -1, 1, 1)) / math.sqrt(self.each) * 2.0
@@ -216,11 +219,10 @@ class CausalAttention(keras.layers.Layer):
         return ops.cos(angle), ops.sin(angle)
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        if isinstance(inputs, list | tuple):
-            x, cache, _ = inputs
-            row = keras.KerasTensor((x.shape[0], cache.shape[-1]), dtype=self.compute_dtype)
-            return keras.KerasTensor(x.shape, dtype=self.compute_dtype), row
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        # two outputs in either way: Keras counts those of the first call
+        x = inputs[0] if isinstance(inputs, list | tuple) else inputs
+        shapes = x.shape, (*x.shape[:2], 2 * x.shape[2])
+        return tuple(keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}
@@ -299,16 +301,13 @@ def blocks_of(parts: dict[str, Any]) -> int:
 
 
 def logits(parts: dict[str, Any], features: Any, caches: list[Any] | None = None, place: Any = None) -> Any:
-    """Logits (n, t, v) from features (n, t, 1 + k); with caches of one place (n, 1, v), and the rows to be kept."""
+    """Logits (n, t, v) from features (n, t, 1 + k); with caches of one place (n, 1, v). And rows to be kept."""
     kept = []
     x = parts["level"](parts["drop"](parts["embedding"](features)))
     for block in range(blocks_of(parts)):
         seen = parts[f"level_a{block}"](x)
-        if caches is None:
-            found = parts[f"attention{block}"](seen)
-        else:
-            found, row = parts[f"attention{block}"]([seen, caches[block], place])
-            kept.append(row)
+        found, row = parts[f"attention{block}"](seen if caches is None else [seen, caches[block], place])
+        kept.append(row)
         x = x + parts[f"drop_a{block}"](found)
         wide = parts[f"squared{block}"](parts[f"wide{block}"](parts[f"level_b{block}"](x)))
         x = x + parts[f"drop_b{block}"](parts[f"narrow{block}"](wide))
@@ -326,7 +325,7 @@ def step(parts: dict[str, Any], preprocessor: Any, before: int, context: int, or
 
     Inputs: `tokens` (n, before + 1), `place` (n,) how many rows of the caches are filled, `cache0`, `cache1`, ...
     (n, context, 2 width), `counted` (n, v) and `matched` (n,) of the n-gram model. Outputs: `chances` (n, v) and the
-    rows `keep0`, `keep1`, ... (n, 2 width) to write at `place`.
+    rows `keep0`, `keep1`, ... (n, 1, 2 width) to write at `place`.
     """
     embedding = parts["embedding"]
     entries = {
