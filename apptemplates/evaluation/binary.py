@@ -59,7 +59,9 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, seed: int, most: int =
     from sklearn.linear_model import LogisticRegression
 
     drawn = np.random.default_rng(seed).permutation(len(features))[:most]
-    learner = LogisticRegression(C=0.1, max_iter=300).fit(features[drawn], truth[drawn] > 0)
+    # few columns: a handful of Newton steps come closer than a hundred gradients, in a tenth of the time
+    solver = "newton-cholesky" if features.shape[1] <= 400 else "lbfgs"
+    learner = LogisticRegression(C=0.1, max_iter=300, solver=solver).fit(features[drawn], truth[drawn] > 0)
     return {"weights": learner.coef_[0], "bias": learner.intercept_}
 
 

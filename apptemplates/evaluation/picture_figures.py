@@ -143,7 +143,8 @@ def roc_of_classes(names: Sequence[str], truth: np.ndarray, chances: np.ndarray,
         axes.plot(*thin(false, found), color=colour, linestyle=dashes, linewidth=1.8, label=label)
     axes.plot([0, 1], [0, 1], **CHANCE)
     percent_axes(axes, "false alarm rate", "cases found")
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    if len(order):
+        axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return figure
 
 

@@ -48,6 +48,7 @@ def test_roc_of_classes_names_their_areas():
     assert any("1" in text.get_text() for text in figure.axes[0].get_legend().get_texts())
 
 
+@pytest.mark.filterwarnings("error")
 def test_without_rows():
     nothing = np.zeros((0, 3))
     drawn(picture_figures.risk_coverage(np.zeros(0, bool), np.zeros(0)))
