@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,17 @@ class BestWeights(keras.callbacks.Callback):
         self.patience, self.slack, self.best, self.epoch = patience, slack, math.inf, -1
         self.weights: list[Any] | None = None
 
+    def is_over(self, epoch: int) -> bool:
+        """Whether the loss has not fallen for too long, once this epoch is over."""
+        return self.patience is not None and epoch - self.epoch >= self.patience
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {}).get("val_loss", (logs or {})["loss"])
         limit = self.best + self.slack * abs(self.best) if math.isfinite(self.best) else math.inf
         good = math.isfinite(loss) and loss < limit
         if good or (self.patience is None and math.isfinite(loss)):
             self.best, self.epoch, self.weights = min(loss, self.best), epoch, self.model.get_weights()
-        elif self.patience is not None and epoch - self.epoch >= self.patience:
+        elif self.is_over(epoch):
             self.model.stop_training = True
 
     def restore(self) -> None:
@@ -136,31 +141,55 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, file: Path, fingerprint: str, clock: Clock, best: BestWeights) -> None:
         super().__init__()
         self.file, self.fingerprint, self.clock, self.best = file, fingerprint, clock, best
-        self.epoch, self.history = 0, {}  # type: ignore[var-annotated]
+        self.epoch, self.history, self.told = 0, {}, False  # type: ignore[var-annotated]
 
     def resume(self, model: keras.Model) -> None:
         """Puts model, optimizer, best weights and clock where they were; does nothing where there is no file.
 
         Raises:
-            DataError: The file belongs to other data or other settings.
+            DataError: The file is damaged, or belongs to other data or other settings.
         """
         if not self.file.exists():
             return
-        with np.load(self.file, allow_pickle=False) as saved:
+        try:
+            with np.load(self.file, allow_pickle=False) as content:
+                saved = dict(content)
             note = json.loads(str(saved["note"]))
-            if note["fingerprint"] != self.fingerprint:
-                raise DataError(
-                    f"checkpoint {str(self.file.parent)!r} belongs to other data or other settings than this fit; "
-                    f"choose another folder, or delete it to start anew."
-                )
-            model.set_weights([saved[f"weight {i}"] for i in range(len(model.weights))])
-            model.optimizer.build(model.trainable_variables)
-            for i, variable in enumerate(model.optimizer.variables):
-                variable.assign(saved[f"optimizer {i}"])
-            self.best.best, self.best.epoch = note["best"], note["best_epoch"]
-            self.best.weights = [saved[f"best {i}"] for i in range(len(model.weights))]
+            mark = note["fingerprint"]
+        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"checkpoint {str(self.file)!r} is damaged or of another program ({error}); delete it to start anew."
+            ) from error
+        if mark != self.fingerprint:
+            raise DataError(
+                f"checkpoint {str(self.file.parent)!r} belongs to other data or other settings than this fit; "
+                f"choose another folder, or delete it to start anew."
+            )
+        model.set_weights([saved[f"weight {i}"] for i in range(len(model.weights))])
+        model.optimizer.build(model.trainable_variables)
+        for i, variable in enumerate(model.optimizer.variables):
+            variable.assign(saved[f"optimizer {i}"])
+        self.best.best, self.best.epoch = note["best"], note["best_epoch"]
+        self.best.weights = [saved[f"best {i}"] for i in range(len(model.weights))]
         self.epoch, self.history = note["epoch"], note["history"]
-        self.clock.spent += note["spent"]
+        # what stages before this one spent is in its note, too
+        self.clock.spent = max(self.clock.spent, note["spent"])
+
+    def check_place(self) -> None:
+        """Makes the folder, and sees that it can be written to, before an epoch is spent.
+
+        Raises:
+            DataError: It can not.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.file.with_suffix(".part")
+            fresh.write_bytes(b"")
+            fresh.unlink()
+        except OSError as error:
+            raise DataError(
+                f"checkpoint {str(self.file.parent)!r} can not be written ({error.strerror}); choose another folder."
+            ) from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.best.weights is None:
@@ -181,10 +210,18 @@ class Checkpoint(keras.callbacks.Callback):
         arrays |= {f"optimizer {i}": np.asarray(v) for i, v in enumerate(self.model.optimizer.variables)}
         content = io.BytesIO()
         np.savez(content, note=np.array(json.dumps(note)), **arrays)  # type: ignore[arg-type]
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".part")
-        fresh.write_bytes(content.getvalue())
-        os.replace(fresh, self.file)
+        try:
+            fresh.write_bytes(content.getvalue())
+            os.replace(fresh, self.file)
+        except OSError as error:  # learning goes on, from a crash it would go on from an earlier epoch
+            fresh.unlink(missing_ok=True)
+            if not self.told:
+                self.told = True
+                print(
+                    f"checkpoint {str(self.file)!r} can not be written ({error.strerror}); learning goes on without.",
+                    file=sys.stderr,
+                )
 
 
 class Progress(keras.callbacks.Callback):
@@ -274,9 +311,10 @@ def run(
     start, keeper = 0, None
     if checkpoint is not None:
         keeper = Checkpoint(*checkpoint, clock, best)
+        keeper.check_place()
         keeper.resume(network)
         own.append(keeper)
-        start = keeper.epoch
+        start = epochs if best.is_over(keeper.epoch - 1) else keeper.epoch
     deadline = clock.deadline() if deadline is None else deadline
     stop = StopAt(clock, deadline)
     own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
@@ -297,7 +335,7 @@ def run(
             why = "the minutes were used up"
         elif stop.not_a_number:
             why = "the loss was no longer a number"
-        elif start + len(network.history.epoch) < epochs:
+        elif (keeper.epoch if keeper is not None else len(network.history.epoch)) < epochs:
             why = f"no better validation loss in {patience} epochs"
     except KeyboardInterrupt:
         for callback in own:

@@ -248,6 +248,54 @@ def test_a_resumed_training_keeps_the_best_of_before(tmp_path):
     same(model.get_weights(), kept.weights[0], rtol=0)
 
 
+def test_what_a_resumed_training_spent_is_counted_once(tmp_path):
+    clock, marks = training.Clock(None), [(tmp_path / f"{name}.npz", "these data") for name in ("first", "second")]
+    clock.began -= 100
+    for mark in marks:  # two stages of one fit
+        run(network(), epochs=1, checkpoint=mark, clock=clock)
+    again = training.Clock(None)
+    for mark in marks:
+        run(network(), epochs=1, checkpoint=mark, clock=again)
+    assert 100 < again.spent < 130
+
+
+def test_a_training_that_was_over_is_not_gone_on_with(tmp_path):
+    mark, kept = (tmp_path / "search.npz", "these data"), Kept()
+    first = run(network(), valid=batches(sign=-1.0), epochs=9, patience=2, checkpoint=mark)
+    done = run(network(seed=5), valid=batches(sign=-1.0), epochs=9, patience=2, checkpoint=mark, callbacks=[kept])
+    assert not kept.epochs and done["epochs"] == first["epochs"] and done["stopped"] == first["stopped"]
+
+
+@pytest.mark.parametrize("content", [b"", b"half a f", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path, content):
+    file = tmp_path / "search.npz"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"^checkpoint '.*search\.npz' is damaged .*; delete it to start anew\.$"):
+        run(network(), checkpoint=(file, "these data"))
+
+
+def test_a_checkpoint_that_can_not_be_written_is_told_before_learning(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    kept = Kept()
+    with pytest.raises(DataError, match=r"^checkpoint '.*taken' can not be written \(.*\); choose another folder\.$"):
+        run(network(), checkpoint=(tmp_path / "taken" / "search.npz", "these data"), callbacks=[kept])
+    assert not kept.rates
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full device")
+def test_a_disk_that_fills_up_does_not_stop_learning(tmp_path, capsys):
+    file = tmp_path / "search.npz"
+
+    def fill(_):
+        file.with_suffix(".part").symlink_to("/dev/full")
+
+    done = run(network(), epochs=5, patience=None, checkpoint=(file, "these data"), callbacks=[At(3, fill)])
+    assert done["epochs"] == 5
+    said = capsys.readouterr().err
+    assert "can not be written (No space left on device); learning goes on without." in said
+    assert said.count("can not be written") == 1 and not file.with_suffix(".part").is_symlink()
+
+
 CHILD = """
 import sys, time
 import keras
