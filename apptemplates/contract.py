@@ -91,7 +91,7 @@ class Contract(abc.ABC):
 
     card: ClassVar[Card]
     headline: ClassVar[str]  # the metric a report leads with
-    baseline_name: ClassVar[str]  # what the simple method is called
+    baseline_name: str  # what the simple method is called
     target: ClassVar[str] = "label"  # the role whose column is learned
     policy_arguments: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops

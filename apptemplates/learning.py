@@ -126,7 +126,8 @@ def checkpoints(app: Any, train: Part, valid: Part, folder: str | Path | None, s
     names = [f"{what}{place or ''}.npz" for what in ("search", "refit") for place in range(stages)]
     if not folder:
         return [None] * len(names)
-    mark = fingerprint(app.get_params(), train.records, valid.records)
+    observed = {} if app.before_ is None else app.close_state(app.before_, share=False)
+    mark = fingerprint(app.get_params(), train.records, valid.records, observed)
     return [(Path(folder) / name, mark) for name in names]
 
 

@@ -313,6 +313,8 @@ class Template(Contract):
             DataError: The query can not be answered; one sentence says why.
         """
         self._check_fitted()
+        if not isinstance(query, Mapping):
+            query = one_query(self.name, query)
         table = {name: single(value) for name, value in self._query.check_one(self.name, query).items()}
         inputs, unread = readable(self.prepare(table, self.state_))
         if unread is not None:
@@ -448,6 +450,20 @@ class Template(Contract):
         self.call_ = fast.batch(model)
         self.fast_ = None if content is None else fast.Fast(model, content, golden)
         return self
+
+
+def one_query(owner: str, query: Any) -> Mapping[str, Any]:
+    """The values by column name of a query that is no dict, such as a row of a DataFrame.
+
+    Raises:
+        DataError: It is not one query.
+    """
+    if np.ndim(query) == 1 and hasattr(query, "to_dict"):
+        return dict(query.to_dict())
+    raise DataError(
+        f"{owner}: predict_one takes one query as a dict of values by column name; predict takes tables of them. "
+        f"Received: a {type(query).__name__}."
+    )
 
 
 def plain(value: Any) -> Any:

@@ -21,6 +21,16 @@ def app():
     return at.load(FOLDER / "fraud_detector")  # replays the golden answers
 
 
+def test_a_saved_model_opens_by_its_name(app, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert at.load("fraud_detector").get_params() == app.get_params()
+    (tmp_path / "fraud_detector").mkdir()  # a folder of one's own comes first
+    with pytest.raises(at.ArchiveError, match="it is not a saved template"):
+        at.load("fraud_detector")
+    with pytest.raises(at.ArchiveError, match="there is no such folder"):
+        at.load("froud_detector")
+
+
 def test_fraud_detector_holds_no_payment(app):
     state = app.pack_state(share=False)
     assert len(app.state_) == 0 and app.seen_ is None

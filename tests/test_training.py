@@ -353,6 +353,21 @@ def test_a_killed_fit_goes_on_from_its_last_epoch(tmp_path):
     assert not list(folder.glob("*.npz")) and not list(folder.glob("*.part"))  # the next fit starts anew
 
 
+def test_a_checkpoint_of_another_past_is_refused(tmp_path):
+    table = synthetic.payments(900)
+    past, new = take(table, np.arange(300)), take(table, np.arange(300, 900))
+
+    def detector():
+        return at.FraudDetector(label="fraud", entities=("card",), epochs=2, batch_size=128)
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        stop = At(1, raising(RuntimeError("power cut")))
+        detector().observe(past).fit(new, checkpoint=tmp_path, callbacks=[stop], verbose=0)
+    with pytest.raises(DataError, match="belongs to other data or other settings"):
+        detector().fit(new, checkpoint=tmp_path, verbose=0)
+    assert detector().observe(past).fit(new, checkpoint=tmp_path, verbose=0).is_fitted
+
+
 # ---- the whole fit ---------------------------------------------------------
 
 

@@ -272,7 +272,7 @@ def shown(value: Any) -> str:
     """A value as a message shows it: short, strings in quotes."""
     if isinstance(value, np.datetime64 | np.str_):
         value = str(value)
-    content = repr(value.item() if isinstance(value, np.generic) else value)
+    content = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split("\n"))
     return content if len(content) <= 60 else f"{content[:56]} ..."
 
 

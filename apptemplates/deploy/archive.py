@@ -18,6 +18,8 @@ from apptemplates.deploy.folder import STATE, ArchiveError
 
 Table = dict[str, np.ndarray]
 
+SAVED_MODELS = Path(__file__).parents[2] / "saved_models"  # there in a clone, and where it was installed with -e
+
 
 # ---- saving ----------------------------------------------------------------
 
@@ -122,7 +124,7 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
     damage, and a folder can not name code to run; still, load only folders you trust.
 
     Args:
-        folder: written by `save`.
+        folder: written by `save`; or the name of a folder in the project's own `saved_models`.
         cls: the class that must be in it; for a template of your own that is not in the catalogue.
 
     Returns:
@@ -137,6 +139,8 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
     with _refusing(folder):
         if not place.exists():
             layout.find(place)
+        if not place.exists() and Path(folder).name == str(folder) and (SAVED_MODELS / folder).is_dir():
+            place = SAVED_MODELS / folder
         layout.check(place)
         content = layout.read_json(place / "template.json")
         for key, kind in {"class": str, "parameters": dict, "columns": dict, "versions": dict, "learned": dict}.items():

@@ -59,6 +59,8 @@ def against_baseline(report: "Report", headline: str) -> str:
     said = f"{sentence(headline)} is {measured(ours)}"
     if math.isnan(ours.value):
         return f"{sentence(headline)} is not defined on these records, so how good the answers are can not be told."
+    if headline in NEITHER_BETTER:
+        return f"{said}; how good the answers are can not be told without the truth of some records."
     if theirs is None or math.isnan(theirs.value):
         return f"{said}; no baseline was measured, so whether that is good can not be told from here."
     other = f"{report.baseline.get('name') or 'the baseline'} reaches {measured(theirs)}"
@@ -121,6 +123,8 @@ def next_step(report: "Report", headline: str) -> str:
         for finding in report.findings:
             if finding.severity == severity and finding.fix:
                 return f"What would help most: {inside(finding.fix)} ({finding.place or finding.code})."
+    if headline in NEITHER_BETTER:
+        return "What would help most is the truth of some records: only it can tell whether the answers are good."
     metric = report.metrics[headline]
     standing = advantage(report, headline)
     wide = not math.isnan(metric.low) and (metric.high - metric.low) > 0.25 * max(abs(metric.value), 1e-12)

@@ -96,6 +96,8 @@ class FraudDetector(Template):
             self.policy = (
                 Policy(alarm_rate=0.01) if self.label is None else Policy(cost_of_miss=100.0, cost_of_alarm=5.0)
             )
+        if self.label is None:
+            self.baseline_name = "distance from a typical payment"
         if self.entities and self.time is None:
             raise ValueError(
                 "FraudDetector: entities need the time of each payment; name it with time=, or say entities=()."
@@ -191,8 +193,12 @@ class FraudDetector(Template):
         if isinstance(records, Mapping) and not any(np.ndim(value) for value in records.values()):
             records = [dict(records)]
         known = Schema.of({name: entry for name, entry in self.query.items() if name in self._past_columns})
+        if self.label is not None:  # here it counts, so that nothing may stand in it but what it means
+            known[self.label] = replace(known[self.label], lenient=False)
         table, _ = known.check(self.name, read(records))
-        if self.entities and rows(table):
+        if not self.entities or not rows(table):
+            return self
+        with self._lock:  # of two threads that observe none forgets what the other saw
             state = self.open_state({}) if self.state_ is None else self.state_
             before, self.state_ = len(state), state.note(*inference.payments(table, self.roles))
             if not self.is_fitted:

@@ -23,6 +23,14 @@ def groups(low, high, gap, name=NAME):
     return Groups(table.assign(**{f"{name} low": 0.0, f"{name} high": 1.0}), {name: gap}, {name: ("south", "north")})
 
 
+def test_without_the_truth_nothing_is_claimed():
+    rate = {"alarm rate": Metric(0.01, 0.005, 0.02)}
+    blind = Report("Fraud", metrics=rate, baseline={"name": "distance", "metrics": rate})
+    first, _, last = verdict(blind, "alarm rate")
+    assert first.endswith("how good the answers are can not be told without the truth of some records.")
+    assert "distance" not in first and "the truth of some records" in last
+
+
 def test_better_only_where_the_intervals_lie_apart():
     far, near, below = Metric(0.4, 0.35, 0.45), Metric(0.68, 0.6, 0.71), Metric(0.9, 0.85, 0.95)
     ours = Metric(0.7, 0.65, 0.75)

@@ -1,6 +1,7 @@
 """What is special to FraudDetector: payments that can not be used, their past, costs, and tables of every shape."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -228,6 +229,29 @@ def test_all_queries_bad_and_none_at_all(app):
         DataError, match=r"FraudDetector: columns 'time', 'amount', .* are missing; there are no columns at all"
     ):
         app.predict_one({})
+
+
+@pytest.mark.parametrize(
+    "query", [None, 3, "a.csv", [1.0], pd.DataFrame(QUERIES), [{"amount": 1.0}]], ids=lambda query: type(query).__name__
+)
+def test_predict_one_takes_one_query(app, query):
+    with pytest.raises(
+        DataError, match=r"^FraudDetector: predict_one takes one query as a dict of values by column na"
+    ):
+        app.predict_one(query)
+
+
+def test_a_row_of_a_frame_is_a_query(app, usual):
+    assert app.predict_one(pd.DataFrame(QUERIES).iloc[3])["probability"] == pytest.approx(
+        usual.probability[3], abs=1e-4
+    )
+
+
+def test_an_error_is_one_line_whatever_stands_in_the_value(app):
+    query = {name: column[0] for name, column in QUERIES.items()}
+    with pytest.raises(DataError, match=r"column 'amount' is .*, unreadable as a number") as caught:
+        app.predict_one({**query, "amount": pd.Series([1.0, 2.0])})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("role", ["label", "time", "amount"])
@@ -460,6 +484,10 @@ def test_observe_takes_a_dict_a_list_and_a_frame(app):
             {"time": "2024-05-01", "amount": -1, "card": "a", "terminal": "b"},
             r"FraudDetector: column 'amount' has 1 va",
         ),
+        (
+            {"time": "2024-05-01", "amount": 1, "card": "a", "terminal": "b", "fraud": "perhaps"},
+            r"FraudDetector: column 'fraud' has 1 value other than 0 and 1, in row 0 \('perhaps'\); ",
+        ),
     ],
 )
 def test_observe_refuses_and_keeps_the_past(app, record, text):
@@ -468,6 +496,21 @@ def test_observe_refuses_and_keeps_the_past(app, record, text):
     with pytest.raises(DataError, match=text):
         other.observe(record)
     assert len(other.state_) == size
+
+
+def test_many_threads_may_observe(app):
+    other, size = twin(app), len(twin(app).state_)
+    blocks = [take(synthetic.payments(1000, seed=seed), slice(0, 1000)) for seed in range(6)]
+
+    def see(block):
+        other.observe(block)
+        for row in range(0, 60):
+            other.observe({name: column[row] for name, column in block.items() if name != "fraud"})
+            other.predict_one({name: column[0] for name, column in QUERIES.items()})
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(see, blocks))
+    assert len(other.state_) == size + 6 * 1060
 
 
 def test_late_labels_change_later_answers(app):
@@ -567,6 +610,7 @@ def test_without_labels(tmp_path):
     odd = {**QUERIES, "amount": QUERIES["amount"] * 60, "channel": np.full(300, "cash machine", object)}
     assert app.predict(odd).probability.mean() > usual.probability.mean() + 0.2
     report = app.evaluate(QUERIES, by=("channel",))
+    assert report.baseline["name"] == "distance from a typical payment"
     assert report.metrics["alarm rate"].value == pytest.approx(usual.alarm.mean())
     assert "channel" in report.groups and len(report.verdict) == 3
     assert len(app.explain(take(QUERIES, slice(10))).table) == 10
