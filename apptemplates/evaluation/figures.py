@@ -4,6 +4,7 @@ Every function returns a `matplotlib.figure.Figure` made without pyplot; its lab
 caption and the text for those who can not see it.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -271,7 +272,7 @@ def importance_bars(
         axes.errorbar(
             values[order], np.arange(len(order)), xerr=spread, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2
         )
-    axes.set_xlabel(label)
+    axes.set_xlabel(textwrap.fill(label, 32))  # the axes are narrow where names are long
     return figure
 
 
@@ -317,7 +318,7 @@ def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
     table = groups.table.iloc[::-1]
     figure, axes = blank(
         f"{name} by {column}",
-        f"{name} of each {column} with its 95 % interval; hollow points are groups with few rows. Where intervals "
+        f"{name[:1].upper()}{name[1:]} of each {column} with its 95 % interval; hollow points are groups with few rows. Where intervals "
         "overlap widely, the difference may be chance.",
         height=height_of(len(table)),
     )

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from apptemplates.evaluation import audit, figures, metrics
@@ -32,7 +33,13 @@ MADE = {
     "score_histogram": lambda: figures.score_histogram(TRUTH, SCORE, 0.3),
     "score_histogram, one value": lambda: figures.score_histogram(TRUTH, SCORE * 0),
     "cost_curve": lambda: figures.cost_curve(TRUTH, SCORE, 100 * SCORE, 5, 0.3, "EUR"),
-    "importance_bars": lambda: figures.importance_bars(["amount", "$x$ " * 20], [0.1, 0.3], [0.05, 0.2], [0.2, 0.3]),
+    "importance_bars": lambda: figures.importance_bars(
+        ["$x$ " * 20, "terminal: mean before over the usual, 7D"],
+        [0.1, 0.3],
+        [0.05, 0.2],
+        [0.2, 0.3],
+        "average precision lost when the column is shuffled",
+    ),
     "contribution_bars": lambda: figures.contribution_bars(["a", "b"], np.array([1.0, -2.0])),
     "group_bars": lambda: figures.group_bars(GROUPS, "recall", "region"),
     "deletion": lambda: figures.deletion(np.linspace(1, 0, 9) ** 2, np.linspace(1, 0, 9)),
@@ -49,6 +56,17 @@ def test_a_figure_is_drawn_silently_with_a_caption(name):
         figure.savefig(drawn, format="svg")
     assert isinstance(figure, Figure) and len(drawn.getvalue()) < 150_000
     assert len(str(figure.get_label())) > 60 and figure.axes[0].get_xlabel()
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_no_word_leaves_the_picture(name):
+    figure = MADE[name]()
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes:
+        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            box = text.get_window_extent()
+            inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+            assert inside or not text.get_text(), text
 
 
 def test_pyplot_is_never_loaded():
