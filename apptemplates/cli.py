@@ -350,7 +350,7 @@ def run_explain(arguments: argparse.Namespace) -> None:
     report = _load(arguments.folder).explain(arguments.data)
     console = _console(stderr=False)
     if report.table is not None:
-        _print_frame(console, report.table.head(20))
+        _print_frame(console, _strongest(report.table.head(20)))
     for sentence in report.verdict:
         console.print(sentence, highlight=False)
     _save_report(report, arguments)
@@ -453,16 +453,27 @@ def _print_frame(console: Any, frame: Any) -> None:
 
     table = Table()
     for name in frame.columns:
-        table.add_column(str(name), no_wrap=True)
+        few = len(frame.columns) < 3
+        table.add_column(str(name), no_wrap=not few, max_width=None if few else 40)
     for row in frame.itertuples(index=False):
         table.add_row(*(_shown(value) for value in row))
     console.print(table)
 
 
+def _strongest(frame: Any, widest: int = 8, named: int = 3) -> Any:
+    """A frame that a terminal has room for: of many columns of numbers the strongest of each row, by name."""
+    if frame.shape[1] <= widest:
+        return frame
+    added = frame.iloc[:, 1:].select_dtypes("number")
+    strongest = [row.reindex(row.abs().sort_values(ascending=False).index[:named]) for _, row in added.iterrows()]
+    words = [", ".join(f"{name} {value:+.3g}" for name, value in row.items()) for row in strongest]
+    return frame.iloc[:, :1].assign(**{"moved most by": words})
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return value.isoformat(" ", "seconds") if isinstance(value, datetime) else str(value)[:40]
+    return value.isoformat(" ", "seconds") if isinstance(value, datetime) else str(value)[:400]
 
 
 if __name__ == "__main__":
