@@ -96,6 +96,7 @@ class Contract(abc.ABC):
     policy_arguments: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops
     slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
+    enough_to_go_on: ClassVar[tuple[str, ...]] = ()  # findings that refuse a `fit`, but no `finetune`
     truth: ClassVar[Schema | None] = None  # the truth in ready trials, which `evaluate` takes, too
 
     @classmethod

@@ -9,22 +9,24 @@ STRENGTH = 1e-3  # how fast the old columns are held
 
 
 def moments(features: np.ndarray, place: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the features of every class lie, and how far they spread around there.
+    """Where the features of every class lie, and how far they spread around there, for each member of an ensemble.
 
     Args:
-        features: (n, d) before the last layer.
+        features: (n, members, d) before the last layer.
         place: (n,) number of the class of each.
         classes: How many classes there are.
 
     Returns:
-        Means (classes, d), NaN for a class without features, and the covariance (d, d) within classes, shrunk.
+        Means (members, classes, d), NaN for a class without features, and the covariances (members, d, d) within
+        classes, shrunk.
 
     Reference: Ledoit and Wolf, 2004, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices.
     """
-    means = np.full((classes, features.shape[1]), np.nan)
+    means = np.full((features.shape[1], classes, features.shape[2]), np.nan)
     for one in np.unique(place):
-        means[one] = features[place == one].mean(axis=0)
-    return means, ledoit_wolf(features - means[place], assume_centered=True)[0]
+        means[:, one] = features[place == one].mean(axis=0)
+    around = features.swapaxes(0, 1) - means[:, place]  # (members, n, d)
+    return means, np.stack([ledoit_wolf(member, assume_centered=True)[0] for member in around])
 
 
 def grown(
@@ -38,17 +40,31 @@ def grown(
     """The last layer of all classes, learned from features drawn around the mean of each.
 
     Args:
-        kernel, bias: The old layer, (d, c) and (c,).
-        means: (more, d) of the old classes, then of the new.
-        spread: (d, d) covariance around each.
+        kernel, bias: The old layer, (members, d, c) and (members, c).
+        means: (members, more, d) of the old classes, then of the new.
+        spread: (members, d, d) covariance around each.
         examples: Number of a class -> of how many examples its mean is; such a mean is as much less certain.
         rng: For the draws.
 
     Returns:
-        Kernel (d, more) and bias (more,): a softmax regression that is drawn towards the old columns.
+        Kernel (members, d, more) and bias (members, more): softmax regressions that are drawn towards the old columns.
 
     Reference: Zhu et al., 2021, Prototype Augmentation and Self-Supervision for Incremental Learning.
     """
+    found = [regression(*member, examples, rng) for member in zip(kernel, bias, means, spread, strict=True)]
+    kernels, biases = zip(*found, strict=True)
+    return np.stack(kernels), np.stack(biases)
+
+
+def regression(
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    means: np.ndarray,
+    spread: np.ndarray,
+    examples: dict[int, int],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The last layer of one member, as `grown` says."""
     root = np.linalg.cholesky(spread + 1e-6 * np.trace(spread) / len(spread) * np.eye(len(spread)))
     there = np.flatnonzero(np.isfinite(means).all(axis=1))
     wider = np.array([np.sqrt(1 + 1 / examples[int(one)]) if int(one) in examples else 1.0 for one in there])

@@ -3,6 +3,7 @@
 import copy
 import math
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def go_on(
     """A fitted template that went on from another, which is left as it was; see `Template.finetune`."""
     fresh = copy.copy(app)
     fresh.learned_ = copy.deepcopy(app.learned_)
-    train, valid = split_parts(fresh, table, validation)
+    train, valid = split_parts(fresh, table, validation, app.enough_to_go_on)
     train.teacher = app.network_
     fresh.network_ = copied(fresh.extend_network(app.network_, train))
     batches, done = fresh.make_batches(train, training=True), dict(CLOSED)
@@ -197,13 +198,13 @@ def weighted(owner: str, table: Table, weight: Any) -> Table:
     return {**table, WEIGHT: weight}
 
 
-def split_parts(app: Any, table: Table, validation: Any) -> tuple[Part, Part]:
+def split_parts(app: Any, table: Table, validation: Any, accepted: Collection[str] = ()) -> tuple[Part, Part]:
     """What is learned from and what is held out, each prepared with what was known before it."""
-    first = checked(app, table)
+    first = checked(app, table, accepted)
     if validation is None:
         first, second = app.split(first)
     else:
-        second = checked(app, app._read(validation))
+        second = checked(app, app._read(validation), accepted)
         if WEIGHT in first:
             second[WEIGHT] = np.ones(rows(second))
     state = app.open_state({}) if app.state_ is None else app.state_
@@ -230,13 +231,19 @@ def tell_left_out(app: Any, why: list[str], shown: int = 3) -> None:
         print(f"{app.name}: {len(why):,} records were left out: {' '.join(why[:shown])}{more}", file=sys.stderr)
 
 
-def checked(app: Any, table: Table) -> Table:
-    """The canonical columns of a table to learn from; refuses what learning would be meaningless with."""
+def checked(app: Any, table: Table, accepted: Collection[str] = ()) -> Table:
+    """The canonical columns of a table to learn from; refuses what learning would be meaningless with.
+
+    Args:
+        app: The template that learns.
+        table: As it was read.
+        accepted: Codes of findings that are no reason to refuse, since something was learned before.
+    """
     records, _ = app.record.check(app.name, table)
     if not rows(records):
         raise DataError(f"{app.name}: the data have no rows; give at least some dozens.")
     for finding in app._inspect(records):
-        if finding.severity == "error":
+        if finding.severity == "error" and finding.code not in accepted:
             what, fix = (text[:1].lower() + text[1:] for text in (finding.message.rstrip("."), finding.fix))
             raise DataError(f"{app.name}: {what}; {fix}")
     return records | ({WEIGHT: table[WEIGHT]} if WEIGHT in table else {})

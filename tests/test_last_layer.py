@@ -3,29 +3,31 @@ import numpy as np
 from apptemplates import last_layer
 
 RNG = np.random.default_rng(0)
+MEMBERS = 2
 CENTRES = 3 * np.eye(12)[:6]
 
 
 def drawn(classes, count):
     place = np.repeat(classes, count)
-    return CENTRES[place] + RNG.normal(0, 0.7, (len(place), 12)), place
+    return CENTRES[place][:, None] + RNG.normal(0, 0.7, (len(place), MEMBERS, 12)), place
 
 
 def right(layer, features, place):
-    return float(((features @ layer[0] + layer[1]).argmax(axis=1) == place).mean())
+    logits = np.einsum("nmd,mdc->nmc", features, layer[0]) + layer[1]
+    return float((logits.mean(axis=1).argmax(axis=1) == place).mean())
 
 
 def test_new_classes_from_five_examples_leave_the_old_ones_right():
     features, place = drawn(np.arange(4), 50)
     means, spread = last_layer.moments(features, place, 4)
-    kernel, bias = 2 * CENTRES[:4].T, np.zeros(4)
+    kernel, bias = np.stack([2 * CENTRES[:4].T] * MEMBERS), np.zeros((MEMBERS, 4))
     before = right((kernel, bias), *drawn(np.arange(4), 200))
     few, told = drawn(np.array([4, 5]), 5)
     now, _ = last_layer.moments(few, told, 6)
-    means = np.concatenate([means, now[4:]])
+    means = np.concatenate([means, now[:, 4:]], axis=1)
     grown = last_layer.grown(kernel, bias, means, spread, {4: 5, 5: 5}, np.random.default_rng(0))
-    assert grown[0].shape == (12, 6)
-    assert grown[1].shape == (6,)
+    assert grown[0].shape == (MEMBERS, 12, 6)
+    assert grown[1].shape == (MEMBERS, 6)
     assert right(grown, *drawn(np.array([4, 5]), 200)) > 0.85
     assert right(grown, *drawn(np.arange(4), 200)) > before - 0.02
 
@@ -33,8 +35,10 @@ def test_new_classes_from_five_examples_leave_the_old_ones_right():
 def test_moments_of_a_class_that_is_not_there():
     features, place = drawn(np.array([0, 2]), 40)
     means, spread = last_layer.moments(features, place, 4)
-    assert np.isnan(means[[1, 3]]).all()
-    assert np.abs(means[[0, 2]] - CENTRES[[0, 2]]).max() < 0.6
-    assert np.abs(np.sqrt(np.diag(spread)) - 0.7).max() < 0.25
-    layer = last_layer.grown(np.zeros((12, 4)), np.zeros(4), means, spread, {}, np.random.default_rng(0))
+    assert np.isnan(means[:, [1, 3]]).all()
+    assert np.abs(means[:, [0, 2]] - CENTRES[[0, 2]]).max() < 0.6
+    assert np.abs(np.sqrt(np.diag(spread[0])) - 0.7).max() < 0.25
+    layer = last_layer.grown(
+        np.zeros((MEMBERS, 12, 4)), np.zeros((MEMBERS, 4)), means, spread, {}, np.random.default_rng(0)
+    )
     assert np.isfinite(layer[0]).all()

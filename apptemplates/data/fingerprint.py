@@ -8,6 +8,8 @@ import numpy as np
 
 from apptemplates.data.table import Table, rows
 
+FEWEST_SAMPLES = 200  # of the shortest sound; other numbers are never as many in one column
+
 
 def fingerprint(choices: dict[str, Any], *tables: Table) -> str:
     """SHA-256 of choices and of every value of the tables."""
@@ -50,7 +52,7 @@ def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
 def row_marks(records: Table, inputs: Table, most: int = 100_000) -> np.ndarray:
     """A number for each record (of a sample, if there are very many) by which it can be known again, but not read.
 
-    Records that hold pictures (uint8) are known by these alone, wherever the file lies and however it is labelled.
+    Records that hold pictures or sounds are known by these alone, wherever the file lies and however it is labelled.
     """
     marks = np.unique(_marks(records, inputs))
     return np.sort(np.random.default_rng(0).permutation(marks)[:most])
@@ -62,16 +64,22 @@ def seen_before(records: Table, inputs: Table, marks: np.ndarray | None) -> int 
 
 
 def _marks(records: Table, inputs: Table) -> np.ndarray:
-    """Marks (n, k) of records: one of each picture, or one of the whole row."""
+    """Marks (n, k) of records: one of each picture or sound, or one of the whole row."""
     import pandas as pd
 
-    pictures = [column for column in inputs.values() if column.dtype == np.uint8 and column.ndim > 2]
-    if pictures:
-        return np.array([[marked(picture) for picture in row] for row in zip(*pictures, strict=True)], np.uint64)
+    media = [column for column in inputs.values() if is_media(column)]
+    if media:
+        return np.array([[marked(one) for one in row] for row in zip(*media, strict=True)], np.uint64)
     frame = pd.DataFrame({name: column for name, column in records.items() if column.ndim == 1})
     return pd.util.hash_pandas_object(frame, index=False).to_numpy("uint64")[:, None]
 
 
-def marked(picture: np.ndarray) -> np.uint64:
-    """A number that tells pictures apart."""
-    return np.frombuffer(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), np.uint64)[0]
+def is_media(column: np.ndarray) -> bool:
+    """Whether a column of the graph's inputs holds pictures (n, h, w, c) uint8 or sounds (n, samples) float32."""
+    picture = column.dtype == np.uint8 and column.ndim > 2
+    return picture or (column.dtype == np.float32 and column.ndim == 2 and column.shape[1] >= FEWEST_SAMPLES)
+
+
+def marked(one: np.ndarray) -> np.uint64:
+    """A number that tells pictures, or sounds, apart."""
+    return np.frombuffer(hashlib.blake2b(one.tobytes(), digest_size=8).digest(), np.uint64)[0]

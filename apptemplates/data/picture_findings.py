@@ -1,4 +1,4 @@
-"""What pictures show before anything is learned from them: copies, and copies that are labelled differently."""
+"""What pictures and sounds show before anything is learned from them: copies, also with different labels."""
 
 import numpy as np
 import pandas as pd
@@ -7,13 +7,14 @@ from apptemplates.data.fingerprint import marked
 from apptemplates.data.preflight import Finding
 
 
-def copies(pictures: np.ndarray, labels: np.ndarray, label: str) -> list[Finding]:
+def copies(pictures: np.ndarray, labels: np.ndarray, label: str, what: str = "picture") -> list[Finding]:
     """One picture under two labels, and pictures that are there more than once.
 
     Args:
-        pictures: (n, h, w, c) uint8.
+        pictures: (n, h, w, c) uint8, or sounds (n, samples) float32.
         labels: (n,) words.
         label: Name of their column.
+        what: One of them is called.
     """
     table = pd.DataFrame({"mark": [int(marked(picture)) for picture in pictures], "label": labels.astype(str)})
     groups = table.groupby("mark")["label"]
@@ -25,7 +26,7 @@ def copies(pictures: np.ndarray, labels: np.ndarray, label: str) -> list[Finding
         found.append(
             Finding(
                 "two-labels", "warning", label,
-                f"{int((kinds > 1).sum()):,} pictures are there under different labels, first the one in row {first} "
+                f"{int((kinds > 1).sum()):,} {what}s are there under different labels, first the one in row {first} "
                 f"({', '.join(map(repr, words[:3]))}).",
                 "Find out which label is right and leave the other out.",
             )
@@ -34,9 +35,9 @@ def copies(pictures: np.ndarray, labels: np.ndarray, label: str) -> list[Finding
     if repeated:
         found.append(
             Finding(
-                "same-picture", "warning" if repeated > 0.01 * len(table) else "note", "pictures",
-                f"{repeated:,} of {len(table):,} pictures are exact copies of an earlier one.",
-                "Leave the copies out, lest the same picture is learned from and judged by.",
+                f"same-{what}", "warning" if repeated > 0.01 * len(table) else "note", f"{what}s",
+                f"{repeated:,} of {len(table):,} {what}s are exact copies of an earlier one.",
+                f"Leave the copies out, lest the same {what} is learned from and judged by.",
             )
         )  # fmt: skip
     return found

@@ -31,7 +31,12 @@ def checked(choices: Mapping[str, float]) -> dict[str, float]:
 
 
 def augment(
-    batches: "tf.data.Dataset[Any]", choices: Mapping[str, float], rate: int, noise: np.ndarray, seed: int
+    batches: "tf.data.Dataset[Any]",
+    choices: Mapping[str, float],
+    rate: int,
+    noise: np.ndarray,
+    seed: int,
+    loose: np.ndarray | None = None,
 ) -> "tf.data.Dataset[Any]":
     """The batches with every sound changed by chance, drawn anew on each pass; for training only.
 
@@ -41,6 +46,8 @@ def augment(
         rate: Samples a second.
         noise: (m,) float32 background, longer than a sound, or empty.
         seed: Of the draws.
+        loose: (c,) which classes of the target (n, c), the first of the rest, are no word that must stay whole: these
+            sounds are moved by up to half their length.
 
     Reference: Ko et al., 2015, Audio Augmentation for Speech Recognition (speed).
     """
@@ -50,19 +57,23 @@ def augment(
 
     def change(batch: Any, start: Any) -> Any:
         sounds, *rest = batch
-        return changed(sounds, used, rate, background, start), *rest
+        is_loose = None if loose is None else tf.tensordot(rest[0], tf.constant(loose, tf.float32), 1) > 0.5
+        return changed(sounds, used, rate, background, start, is_loose), *rest
 
     return tf.data.Dataset.zip(batches, seeds).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def changed(sounds: Any, choices: Mapping[str, float], rate: int, background: Any, seed: Any) -> Any:
-    """Sounds (n, samples), each changed by its own draws."""
+def changed(sounds: Any, choices: Mapping[str, float], rate: int, background: Any, seed: Any, loose: Any = None) -> Any:
+    """Sounds (n, samples), each changed by its own draws; those that are `loose` (n,) are moved further."""
     count, length = tf.shape(sounds)[0], sounds.shape[1]
     draws = tf.random.stateless_uniform((6, count), seed, -1.0, 1.0)
     if "shift" in choices or "speed" in choices:
         speed = 1 + choices.get("speed", 0.0) * draws[0]
         middle = length / 2
-        moved = choices.get("shift", 0.0) * rate * draws[1]
+        reach: Any = choices.get("shift", 0.0) * rate
+        if loose is not None and reach:
+            reach = tf.where(loose, tf.maximum(reach, middle), reach)
+        moved = reach * draws[1]
         place = (tf.range(length, dtype=tf.float32)[None] - middle) * speed[:, None] + middle + moved[:, None]
         whole = tf.floor(place)
         inside = (whole >= 0) & (whole < length - 1)
@@ -97,7 +108,7 @@ def hide(
     """The batches with bands and moments of every picture of sound hidden, and some laid over another.
 
     Args:
-        batches: Of (pictures, target), float32 (n, bands, frames, 1) and (n, classes).
+        batches: Of (pictures, target[, weight]), float32 (n, bands, frames, 1), (n, classes) and (n,).
         choices: As for `augment`.
         seconds: Length of a sound.
         seed: Of the draws.
@@ -109,7 +120,7 @@ def hide(
     widths = (used.get("mask_pitch", 0.0), min(1.0, used.get("mask_time", 0.0) / seconds))
 
     def change(batch: Any, start: Any) -> Any:
-        pictures, target = batch
+        pictures, *rest = batch
         count, shape = tf.shape(pictures)[0], pictures.shape
         mean = tf.reduce_mean(pictures, axis=(1, 2, 3), keepdims=True)
         draws = tf.random.stateless_uniform((10, count, 1), start)
@@ -125,9 +136,15 @@ def hide(
                 )
         if "mix" in used:
             under = tf.where(draws[8, :, 0] < used["mix"], 0.5 * draws[9, :, 0], 0.0)  # share of the other one
-            pictures += under[:, None, None, None] * (pictures[::-1] - pictures)
-            target += under[:, None] * (target[::-1] - target)
-        return tf.ensure_shape(pictures, shape), target
+            pictures = mixed(pictures, under)
+            rest = [mixed(one, under) for one in rest]
+        return tf.ensure_shape(pictures, shape), *rest
 
     zipped = tf.data.Dataset.zip(batches, seeds)
     return zipped.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def mixed(column: Any, under: Any) -> Any:
+    """Rows (n, ...) with a share (n,) of another row in each."""
+    share = tf.cast(tf.reshape(under, (-1, *[1] * (len(column.shape) - 1))), column.dtype)
+    return column + share * (column[::-1] - column)

@@ -37,7 +37,7 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     report.data |= {"left out": len(trials.left_out), SEEN: seen}
     if trials.left_out:
         report.data["first left out"] = trials.left_out[0]
-    report.findings = trials.findings
+    report.findings = [*trials.findings, *report.findings]
     report.verdict = verdict(report, next(iter(report.metrics)))
     return report
 

@@ -1,19 +1,16 @@
-"""How good a recognizer of spoken commands is: in clips, in noise, and where nothing is said."""
+"""How good a recognizer of spoken commands is: in clips, and in noise."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import gammaincinv
 
+from apptemplates.data.preflight import Finding
 from apptemplates.data.words import to_flags
 from apptemplates.evaluation import calibration, figures, metrics, picture_figures
 from apptemplates.evaluation.figures import BLUE, OURS, blank, height_of
 from apptemplates.evaluation.intervals import Metric
-from apptemplates.inference import listening
 
-TAIL = 20  # of the surest false alarms, from which rarer ones are extrapolated
 SNR = (20, 10, 5, 0)  # dB that a word is louder than the noise
 
 
@@ -42,39 +39,25 @@ def score(truth: np.ndarray, answers: Mapping[str, np.ndarray], known: Sequence[
     }
 
 
+def never_learned(spoken: np.ndarray, column: str, known: Sequence[str], unknown: str) -> list[Finding]:
+    """Words (n,) of clips to be judged that nobody taught it."""
+    strange = spoken.astype(str)[~np.isin(spoken.astype(str), list(known))]
+    if not len(strange):
+        return []
+    names = sorted(set(strange.tolist()))
+    return [
+        Finding(
+            "words-never-learned", "warning", column,
+            f"{len(strange):,} clips are of words that it never learned ({', '.join(map(repr, names[:5]))}"
+            f"{' ...' * (len(names) > 5)}); {unknown!r} is taken for the right answer to them.",
+            "Teach it these words by finetune, or leave the clips out.",
+        )
+    ]  # fmt: skip
+
+
 def share(of: np.ndarray) -> float:
     """How many of these are true, 0..1; NaN of none."""
     return float(np.mean(of)) if len(of) else float("nan")
-
-
-def heard_in(
-    call: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
-    samples: np.ndarray,
-    known: Sequence[str],
-    quiet: Sequence[str],
-    pace: listening.Pace,
-    threshold: float,
-) -> list[listening.Heard]:
-    """The commands that `listening.listen` hears in a whole recording, many looks at a time.
-
-    Args:
-        call: The graph: from {"sound": (n, m)} to {"chances": (n, c)}.
-        samples: (k,) float32 at the network's rate.
-        known: Words in the order of the chances.
-        quiet: Those that are no commands.
-        pace: Of the listening.
-        threshold: Mean chance from which a command is heard.
-    """
-    padded = np.pad(samples, (pace.samples, 0))
-    ends = [round((look + 1) * pace.hop * pace.rate) for look in range(int(len(samples) / pace.rate / pace.hop))]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, pace.samples)
-    decider = listening.Decider(known, [known.index(word) for word in quiet if word in known], threshold, pace)
-    heard = []
-    for start in range(0, len(ends), 256):
-        some = windows[ends[start : start + 256]]
-        chances = call({"sound": (some - some.mean(axis=1, keepdims=True)).astype(np.float32)})["chances"]
-        heard += [told for told in map(decider.look, chances) if told]
-    return [*heard, *filter(None, [decider.end()])]
 
 
 def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.random.Generator) -> np.ndarray:
@@ -83,46 +66,6 @@ def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.rando
     hiss = np.stack([np.resize(noise[first : first + sounds.shape[1]], sounds.shape[1]) for first in start])
     power = [np.mean(np.square(x, dtype="float64"), axis=1, keepdims=True) + 1e-10 for x in (sounds, hiss)]
     return (sounds + hiss * np.sqrt(power[0] / power[1] * 10 ** (-louder / 10))).astype(np.float32)
-
-
-def least_chance(peaks: np.ndarray, hours: float, allowed: float) -> float:
-    """The chance from which a command may be accepted, so that not more are heard where none is said.
-
-    Args:
-        peaks: Chances (m,) of what would be heard, highest first.
-        hours: How long the recording is that they were heard in.
-        allowed: Of them an hour. Fewer than `TAIL` in the recording are not counted but extrapolated: the tail of the
-            log odds is taken for an exponential one.
-
-    Reference: Pickands, 1975, Statistical Inference Using Extreme Order Statistics.
-    """
-    wanted = allowed * hours
-    if not len(peaks) or wanted >= len(peaks):
-        return 0.0
-    tail = min(TAIL, len(peaks) - 1)
-    if wanted >= tail or not tail:
-        return float(peaks[int(wanted)]) + 1e-6
-    odds = -np.log(1 / np.clip(peaks[: tail + 1].astype("float64"), 1e-9, 1 - 1e-9) - 1)
-    scale = float(np.mean(odds[:-1] - odds[-1]))
-    far = odds[-1] + scale * np.log(tail / max(wanted, 1e-6))
-    return float(1 / (1 + np.exp(-far)))
-
-
-def false_accepts(peaks: np.ndarray, least: float, hours: float) -> dict[str, Any]:
-    """How often a command is heard where none is said: an hour, with the upper end of its 95 % interval.
-
-    Args:
-        peaks: Chances (m,) of what would be heard, however unsure.
-        least: The chance from which a command is accepted.
-        hours: How long the recording is.
-    """
-    count = int((peaks >= least).sum())
-    most = float(gammaincinv(count + 1, 0.95)) / hours
-    return {
-        "hours of background listened to": round(hours, 3),
-        "false accepts in them": count,
-        "false accepts an hour, at most (95 %, Poisson)": round(most, 2),
-    }
 
 
 # ---- pictures ----------------------------------------------------------------

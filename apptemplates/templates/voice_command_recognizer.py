@@ -11,12 +11,21 @@ from keras import layers as kl
 
 from apptemplates import arguments, last_layer
 from apptemplates.contract import WEIGHT, Answers, Card, Part
-from apptemplates.data import batches, made_sounds, sound_augment, splits, synthetic_sounds
+from apptemplates.data import (
+    batches,
+    made_sounds,
+    picture_findings,
+    preflight,
+    sound_augment,
+    sound_findings,
+    splits,
+    synthetic_sounds,
+)
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, classes, picture_explanation, words
+from apptemplates.evaluation import calibration, classes, picture_explanation, streams, words
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening, sounds
 from apptemplates.inference import voice_command_recognizer as inference
@@ -25,7 +34,7 @@ from apptemplates.layers import backbones
 from apptemplates.layers.classes import ClassChances, Unsure
 from apptemplates.layers.decision import Temperature
 from apptemplates.layers.sound import LogMel, SoundPicture
-from apptemplates.layers.sound_networks import head, listener
+from apptemplates.layers.sound_networks import listener
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
@@ -60,6 +69,7 @@ class VoiceCommandRecognizer(Template):
         silence: The word for nothing said.
         augment: How clips are varied while learning, as in `{"shift": 0.1, "noise": 0.5}`; see `data.sound_augment`.
         width: Channels of the network's first layer; its size grows with the square of it.
+        listeners: Networks side by side, which differ by where they start; their mean answers.
         policy: `false_accepts`, how many an hour are allowed where no command is said.
 
     Example:
@@ -80,6 +90,7 @@ class VoiceCommandRecognizer(Template):
     silence: str = "_silence_"
     augment: Mapping[str, float] | None = None
     width: int = 16
+    listeners: int = 2
     policy: Policy | None = None
     epochs: int = 60
     batch_size: int = 64
@@ -98,6 +109,7 @@ class VoiceCommandRecognizer(Template):
     target = "command"
     patience = None  # type: ignore[assignment]  # few held-out clips: the last weights of a falling rate are better
     policy_arguments = ("false_accepts",)
+    enough_to_go_on = ("few-rows", "one-class")  # a few clips of one new word
 
     def __post_init__(self) -> None:
         if self.background is not None:
@@ -123,7 +135,7 @@ class VoiceCommandRecognizer(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        return cls(epochs=4, batch_size=32), synthetic_sounds.commands(300)
+        return cls(width=8, listeners=1, epochs=8, batch_size=32), synthetic_sounds.commands(240)
 
     @property
     def _augment(self) -> Mapping[str, float]:
@@ -191,8 +203,7 @@ class VoiceCommandRecognizer(Template):
         self._check_fitted()
         call, names = self._fast(), self.commands
         quiet = [names.index(word) for word in self.quiet if word in names]
-        least = float(self.model_.get_layer("unsure").least.numpy())
-        decider = listening.Decider(names, quiet, least, self._pace())
+        decider = listening.Decider(names, quiet, self._least, self._pace())
 
         def look(window: np.ndarray) -> np.ndarray:
             return call({"sound": inference.levelled(window)})["chances"][0]  # type: ignore[no-any-return]
@@ -205,7 +216,16 @@ class VoiceCommandRecognizer(Template):
     def _pace(self) -> listening.Pace:
         return listening.Pace(self.rate, self.samples)
 
+    @property
+    def _least(self) -> float:
+        """The chance from which a command is accepted."""
+        return float(self.model_.get_layer("unsure").least.numpy())
+
     # ---- how it learns -----------------------------------------------------
+
+    def look(self, records: Table, inputs: Table) -> list[preflight.Finding]:
+        found = picture_findings.copies(inputs["sound"], records[self.command], self.command, "sound")
+        return [*found, *sound_findings.odd_lengths(records[self.sound], self.sound, self.rate, self.seconds)]
 
     def split(self, records: Table) -> tuple[Table, Table]:
         if self.speaker is not None and len(np.unique(splits.owners(records[self.speaker]))) > 1:
@@ -221,7 +241,7 @@ class VoiceCommandRecognizer(Template):
         return made_sounds.background(None if gone else self.background, self.rate, self.samples, self.name)
 
     def build_preprocessor(self, train: Part) -> keras.Model:
-        there = sorted(set(train.records[self.command].astype(str)))
+        there = sorted(set(train.records[self.command].astype(str).tolist()))
         self.learned_["made"] = [word for word in self.quiet if word not in there]
         self.learned_["commands"] = [*(word for word in there if word not in self.quiet), *self.quiet]
         sound = keras.Input((self.samples,), dtype="float32", name="sound")
@@ -229,8 +249,11 @@ class VoiceCommandRecognizer(Template):
         return keras.Model({"sound": sound}, picture, name="preprocessor")
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        body = listener(preprocessor.output_shape[1:], self.width)
-        return backbones.joined(body, head(body.output_shape[1:], len(self.commands), DROPOUT))
+        body = listener(preprocessor.output_shape[1:], self.width, self.listeners)
+        return backbones.joined(body, self._head(body))
+
+    def _head(self, body: keras.Model) -> keras.Model:
+        return backbones.head(body.output_shape[1:], len(self.commands), DROPOUT, self.listeners)
 
     def passes(self, rows: int) -> int:
         return max(self.epochs, min(MOST_PASSES, self.epochs * 4, round(STEPS * self.batch_size / rows)))
@@ -270,15 +293,21 @@ class VoiceCommandRecognizer(Template):
             old = part.teacher.output_shape[-1]
             logits = fast.values(self.preprocessor_.input, part.teacher(self.preprocessor_.output), {"sound": clips})
             known = truth[:, :old].any(axis=1)
-            truth[known, :old] = 0.5 * truth[known, :old] + 0.5 * np.asarray(keras.ops.softmax(logits[known]))
+            told = np.asarray(keras.ops.softmax(logits[known])).mean(axis=1)  # by all listeners together
+            truth[known, :old] = 0.5 * truth[known, :old] + 0.5 * told
         given = batches.shuffled(clips, truth, self.batch_size, weight=weight, training=training, seed=self.seed)
         if training:
-            given = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
+            loose = np.isin(self.commands, self.quiet)
+            given = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed, loose)
         given = given.map(self._pictured, num_parallel_calls=2)
-        return sound_augment.hide(given, self._augment, self.seconds, self.seed) if training else given.cache()
+        given = sound_augment.hide(given, self._augment, self.seconds, self.seed) if training else given.cache()
+        return given.map(self._for_all)
 
     def _pictured(self, sound: Any, *rest: Any) -> Any:
         return self.preprocessor_({"sound": sound}), *rest
+
+    def _for_all(self, picture: Any, target: Any, *weight: Any) -> Any:
+        return picture, keras.ops.repeat(target[:, None], self.listeners, axis=1), *weight
 
     # ---- how it goes on ----------------------------------------------------
 
@@ -290,7 +319,7 @@ class VoiceCommandRecognizer(Template):
     def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
         """With a column for every new word; where old words are missing in the records, all that is learned is this."""
         spoken = part.records[self.command].astype(str)
-        fresh = [word for word in sorted(set(spoken)) if word not in self.commands]
+        fresh = [word for word in sorted(set(spoken.tolist())) if word not in self.commands]
         self.learned_["commands"] = [*self.commands, *fresh]
         body, top = network.get_layer("backbone"), network.get_layer("head")
         means, spread = self.valid_["feature means"], self.valid_["feature spread"]
@@ -298,13 +327,13 @@ class VoiceCommandRecognizer(Template):
         told = np.array([self.commands.index(word) for word in spoken])
         features, place = self._features(network, part.inputs["sound"], told, max(4, 400 // len(spoken)))
         now, _ = last_layer.moments(features, place, len(self.commands))
-        means = np.concatenate([means, now[len(means) :]])
         # a word heard again lies between where it lay and where it lies now
-        seen = np.array([place for place in here if place < len(self.valid_["feature means"])], int)
-        means[seen] = np.where(np.isfinite(means[seen]), (means[seen] + now[seen]) / 2, now[seen])
+        seen = [place for place in here if place < means.shape[1]]
+        means = np.concatenate([means, now[:, means.shape[1] :]], axis=1)
+        means[:, seen] = np.where(np.isfinite(means[:, seen]), (means[:, seen] + now[:, seen]) / 2, now[:, seen])
         self.valid_ = self.valid_ | {"feature means": means}
         kernel, bias = top.get_layer("logits").get_weights()
-        grown = head(body.output_shape[1:], len(self.commands), DROPOUT)
+        grown = self._head(body)
         rng = np.random.default_rng(self.seed)
         grown.get_layer("logits").set_weights(last_layer.grown(kernel, bias, means, spread, here, rng))
         backbones.still(body)
@@ -313,22 +342,23 @@ class VoiceCommandRecognizer(Template):
     def _features(
         self, network: keras.Model, clips: np.ndarray, place: np.ndarray, copies: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the last layer is given (n copies, d) for clips varied as in learning, and their classes."""
+        """What the last layer is given (n copies, listeners, d) for clips varied as in learning, and their classes."""
         place = np.repeat(place, copies)
         given = batches.shuffled(np.repeat(clips, copies, axis=0), place, 256, training=False, seed=self.seed)
         varied = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
         top = network.get_layer("head")
         embed = keras.Model(top.input, top.get_layer("logits").input)
-        ask = keras.Sequential([network.get_layer("backbone"), embed])
-        found = [ask(pictures).numpy() for pictures, _ in varied.map(self._pictured)]
-        return np.concatenate(found), place
+        picture = keras.Input(network.input_shape[1:], name="picture")
+        pictures = np.concatenate([some for some, _ in varied.map(self._pictured).as_numpy_iterator()])
+        embedded = embed(network.get_layer("backbone")(picture))
+        return fast.values({"picture": picture}, embedded, {"picture": pictures}), place
 
     # ---- what it answers with ----------------------------------------------
 
     def build_decision(self, valid: Part) -> keras.Model:
         clips, spoken, _ = self._with_made(valid, self.seed + 1)
         entries = self.preprocessor_.input
-        logits = self.network_(self.preprocessor_(entries))
+        logits = kl.GlobalAveragePooling1D(name="mean_of_listeners")(self.network_(self.preprocessor_(entries)))
         temperature = Temperature(name="temperature")
         chances = ClassChances(name="chances")(temperature(logits))
         unsure = Unsure(name="unsure")(kl.GlobalMaxPooling1D(name="highest")(kl.Reshape((-1, 1))(chances))[:, 0])
@@ -343,21 +373,25 @@ class VoiceCommandRecognizer(Template):
         if not judged:  # too few clips to set anything anew: what more was held out before decides on
             return model
         other = clips[np.isin(spoken, self.quiet)]
-        seconds = min(STREAM, max(30.0, 6 * self.seconds * len(clips)))
-        heard = made_sounds.stream(seconds, self.rate, other, self._noise(), np.random.default_rng(self.seed))
+        hours = self._hours(len(clips))
+        heard = made_sounds.stream(3600 * hours, self.rate, other, self._noise(), np.random.default_rng(self.seed))
         features, place = self._features(self.network_, clips[known], truth, max(1, 1000 // max(1, len(clips))))
         means, spread = last_layer.moments(features, place, len(self.commands))
         self.valid_ = {
             "false accepts": self._peaks(model, heard),
-            "hours": np.array(seconds / 3600),
+            "hours": np.array(hours),
             "feature means": means,
             "feature spread": spread,
         }
         return model
 
+    def _hours(self, clips: int) -> float:
+        """How long to listen to what is no command, where there are so many clips."""
+        return min(STREAM, max(30.0, 6 * self.seconds * clips)) / 3600
+
     def _peaks(self, model: keras.Model, samples: np.ndarray) -> np.ndarray:
         """Chances (m,) of the commands that would be heard in a stream where none is said, highest first."""
-        found = words.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
+        found = streams.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
         return np.sort([one.probability for one in found])[::-1]
 
     # ---- how it decides ----------------------------------------------------
@@ -366,7 +400,7 @@ class VoiceCommandRecognizer(Template):
         assert self.policy is not None
         peaks, hours = self.valid_["false accepts"], float(self.valid_["hours"])
         allowed = self.policy.false_accepts
-        least = LEAST if allowed is None else max(LEAST, words.least_chance(peaks, hours, allowed))
+        least = LEAST if allowed is None else max(LEAST, streams.least_chance(peaks, hours, allowed))
         self.model_.get_layer("unsure").least.assign(least)
 
     # ---- how it is judged --------------------------------------------------
@@ -375,27 +409,36 @@ class VoiceCommandRecognizer(Template):
         return {self.sound: records[self.sound]}, {self.command: records[self.command]}
 
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
-        return words.score(truth[self.command], answers, self.commands, self.quiet)
+        return words.score(self._words(truth), answers, self.commands, self.quiet)
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
-        return words.pictures(truth[self.command], answers, self.commands, self.quiet)
+        return words.pictures(self._words(truth), answers, self.commands, self.quiet)
+
+    def _words(self, truth: Table) -> np.ndarray:
+        """What should be answered (n,): of a word that it never learned, that it is another word."""
+        spoken = truth[self.command].astype(str)
+        return np.where(np.isin(spoken, self.commands), spoken, self.unknown)
 
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
         rng, noise, clean = np.random.default_rng(self.seed), self._noise(), inputs["sound"]
+        spoken = self._words(truth)
+        report.findings += words.never_learned(truth[self.command], self.command, self.commands, self.unknown)
         rows = {"clean": report.metrics["accuracy"]}
         for louder in words.SNR:
             loud = inference.levelled(words.in_noise(clean, noise, louder, rng))
             answers = self.respond({"sound": loud}, self.call_, self.state_)
-            right = (answers["command"] == truth[self.command]).astype(float)
+            right = (answers["command"] == spoken).astype(float)
             low, high = calibration.wilson(right.mean(), np.array(len(right)))
             rows[f"{louder} dB"] = Metric(float(right.mean()), float(low), float(high))
         report.figures.append(words.in_noise_figure(rows))
         report.notes |= {f"accuracy, {name}": metric for name, metric in rows.items() if name != "clean"}
-        report.notes |= words.false_accepts(
-            self._peaks(self.model_, np.resize(noise, min(len(noise), 600 * self.rate))),
-            float(self.model_.get_layer("unsure").least.numpy()),
-            min(len(noise), 600 * self.rate) / self.rate / 3600,
-        )
+        answers = self.respond(inputs, self.call_, self.state_)
+        hours, other = self._hours(len(clean)), clean[np.isin(spoken, self.quiet)]
+        peaks = self._peaks(self.model_, made_sounds.stream(3600 * hours, self.rate, other, noise, rng))
+        said = ~np.isin(spoken, self.quiet)
+        found = np.where(answers["command"] == spoken, answers["probability"], 0.0)[said]
+        report.figures.append(streams.detection(found, peaks, hours, self._least))
+        report.notes |= streams.false_accepts(peaks, self._least, hours)
 
     def fit_baseline(self, train: Part) -> Table:
         truth = to_flags(train.records[self.command], self.commands)
@@ -418,13 +461,13 @@ class VoiceCommandRecognizer(Template):
         pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
         places = np.array([self.commands.index(word) for word in answers["command"]])
         entry = keras.Input(pictures.shape[1:], name="picture")
-        layers = [self.model_.get_layer(name) for name in ("temperature", "chances")]
-        rest = keras.Model({"picture": entry}, {"chances": layers[1](layers[0](self.network_(entry)))})
+        layers = [self.model_.get_layer(name) for name in ("mean_of_listeners", "temperature", "chances")]
+        rest = keras.Model({"picture": entry}, {"chances": layers[2](layers[1](layers[0](self.network_(entry))))})
         ask = fast.batch(rest)
         return picture_explanation.explain(
             self.card.title,
             self.network_.get_layer("backbone"),
-            self.network_.get_layer("head"),
+            keras.Sequential([self.network_.get_layer("head"), layers[0]]),
             lambda some: ask({"picture": some.astype("float32")})["chances"],
             np.rint(pictures).clip(0, 255).astype("uint8"),
             places,

@@ -21,7 +21,7 @@ import pandas as pd
 import apptemplates as at
 from apptemplates.data import made_sounds
 from apptemplates.deploy import fast
-from apptemplates.evaluation import words
+from apptemplates.evaluation import streams
 from apptemplates.inference import sounds
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"])
@@ -65,39 +65,41 @@ def accuracy(app: at.VoiceCommandRecognizer, clips: dict | pd.DataFrame) -> floa
 
 
 def learn_commands(seed: int) -> at.VoiceCommandRecognizer:
-    """Fits, and prints how good it is."""
-    began = time.perf_counter()
+    """A recognizer of the commands."""
     app = at.VoiceCommandRecognizer(background=recordings(LEARNED), policy=at.Policy(false_accepts=ALLOWED), seed=seed)
-    app.fit(commands("train"), validation=commands("validation"), verbose=0)
+    return app.fit(commands("train"), validation=commands("validation"), verbose=0)
+
+
+def in_clips(app: at.VoiceCommandRecognizer, seed: int) -> None:
+    """How good it is in clips."""
     print(
         f"commands, seed {seed}: accuracy {accuracy(app, commands('test')):.4f} (validation "
-        f"{accuracy(app, commands('validation')):.4f}), fit {(time.perf_counter() - began) / 60:.1f} min, "
+        f"{accuracy(app, commands('validation')):.4f}), fit {app.learned_['training']['minutes']:.1f} min, "
         f"{app.network_.count_params():,} parameters",
         flush=True,
     )
-    return app
 
 
 ALLOWED = 0.05  # false accepts an hour
 
 
-def streams(app: at.VoiceCommandRecognizer, seed: int) -> None:
+def in_streams(app: at.VoiceCommandRecognizer, seed: int) -> None:
     """False accepts in hours of what is no command, and the recall of the same listening."""
     test = commands("test")
     quiet = np.isin(test["command"], app.quiet)
     clips = app.prepare({"sound": test["sound"]}, app.state_)["sound"]
     noise = np.concatenate([sounds.decode(path, RATE) for path in recordings(HELD_OUT)])
     rng = np.random.default_rng(seed)
-    call, least = fast.batch(app.model_), float(app.model_.get_layer("unsure").least.numpy())
+    call, least = fast.batch(app.model_), app._least
 
     def heard(samples: np.ndarray) -> list:
-        return words.heard_in(call, samples, app.commands, app.quiet, app._pace(), least)
+        return streams.heard_in(call, samples, app.commands, app.quiet, app._pace(), least)
 
     false, part = 0, 600.0
     other = clips[test["command"] == app.unknown]
     for _ in range(round(HOURS * 3600 / part)):
         false += len(heard(made_sounds.stream(part, RATE, other, noise, rng)))
-    most = words.false_accepts(np.ones(false), 0.5, HOURS)["false accepts an hour, at most (95 %, Poisson)"]
+    most = streams.false_accepts(np.ones(false), 0.5, HOURS)["false accepts an hour, at most (95 %, Poisson)"]
     # every command once, two seconds apart, in soft background
     right = 0
     for clip, word in zip(clips[~quiet], test["command"][~quiet], strict=True):
@@ -177,12 +179,13 @@ def main() -> None:
     chosen = parser.parse_args()
     for seed in chosen.seeds:
         if chosen.only in (None, "commands"):
-            place = Path(chosen.keep or "/nowhere") / f"voice{seed}"
-            app = at.load(place) if place.exists() else learn_commands(seed)
-            if chosen.keep and not place.exists():
+            place = Path(chosen.keep) / f"voice{seed}" if chosen.keep else None
+            app = at.load(place) if place and place.exists() else learn_commands(seed)
+            if place and not place.exists():
                 app.save(place)
+            in_clips(app, seed)
             live(app, seed)
-            streams(app, seed)
+            in_streams(app, seed)
             few(app, seed)
         if chosen.only in (None, "digits"):
             learn_digits(seed)

@@ -37,6 +37,16 @@ def test_shift_moves_within_its_range():
     assert moved.min() < 0 < moved.max()
 
 
+def test_what_is_no_word_moves_further():
+    target = np.eye(2, dtype="float32")[np.arange(32) % 2]
+    given = tf.data.Dataset.from_tensors((TONES, target))
+    sounds, _ = next(iter(sound_augment.augment(given, {"shift": 0.1}, RATE, NOISE, 0, np.array([False, True]))))
+    energy = np.square(sounds.numpy())
+    moved = np.abs((energy @ TIME) / energy.sum(axis=1) - 0.5)
+    assert moved[::2].max() <= 0.101
+    assert moved[1::2].max() > 0.25
+
+
 def test_speed_changes_the_pitch():
     found = pitches(varied({"speed": 0.2}))
     assert found.min() < 470

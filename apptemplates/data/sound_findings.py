@@ -1,0 +1,37 @@
+"""What sounds show before anything is learned from them: lengths that speak of another rate."""
+
+from typing import Any
+
+import numpy as np
+
+from apptemplates.data.preflight import Finding
+
+FACTOR = 1.8  # by which usual clips are longer or shorter than expected
+
+
+def odd_lengths(clips: np.ndarray, column: str, rate: int, seconds: float) -> list[Finding]:
+    """Arrays without a rate that would last much longer or shorter than a clip, as those of another rate do.
+
+    Args:
+        clips: (n,) or (n, samples) of the column; what is no array of samples has a rate of its own.
+        column: Its name.
+        rate: Samples a second that an array without a rate is taken to have.
+        seconds: Expected length of a clip.
+    """
+    lengths = [len(clip) for clip in clips if is_bare(clip)]
+    usual = float(np.median(lengths)) / rate if lengths else seconds
+    if usual <= 0 or seconds / FACTOR <= usual <= seconds * FACTOR:
+        return []
+    return [
+        Finding(
+            "odd-lengths", "warning", column,
+            f"The clips in column {column!r} are arrays without a rate; at rate={rate:,} they last {usual:.3g} s, "
+            f"while seconds={seconds:g} is expected.",
+            "If they were recorded at another rate, give pairs of samples and rate; else choose seconds to fit.",
+        )
+    ]  # fmt: skip
+
+
+def is_bare(clip: Any) -> bool:
+    """Whether a clip is an array of samples that comes without its rate."""
+    return isinstance(clip, np.ndarray | list) and np.ndim(clip) in (1, 2) and np.asarray(clip).dtype.kind in "iuf"
