@@ -26,7 +26,8 @@ def moments(features: np.ndarray, place: np.ndarray, classes: int) -> tuple[np.n
     for one in np.unique(place):
         means[:, one] = features[place == one].mean(axis=0)
     around = features.swapaxes(0, 1) - means[:, place]  # (members, n, d)
-    return means, np.stack([ledoit_wolf(member, assume_centered=True)[0] for member in around])
+    spread = np.stack([ledoit_wolf(member, assume_centered=True)[0] for member in around])
+    return means.astype("float32"), spread.astype("float32")
 
 
 def grown(

@@ -8,6 +8,7 @@ import numpy as np
 
 from apptemplates.data.table import Table, rows
 
+ROOM = 300_000  # bytes that made-up inputs may take in a saved folder
 FEWEST_SAMPLES = 200  # of the shortest sound; other numbers are never as many in one column
 
 
@@ -28,13 +29,15 @@ def describe(train: Table, valid: Table) -> dict[str, Any]:
     return {"rows": rows(train), "validation rows": rows(valid), "fingerprint": fingerprint({}, train, valid)}
 
 
-def imagined(inputs: Table, seed: int, number: int = 12) -> Table:
+def imagined(inputs: Table, seed: int) -> Table:
     """Made-up graph inputs in the range of the real ones, which hold no real record.
 
     Numbers are drawn around each column's mean with its spread, words from those that stand in at least ten rows,
     pictures (uint8) are noise.
     """
     rng, made = np.random.default_rng(seed), {}
+    size = sum(column[:1].nbytes for column in inputs.values())
+    number = max(2, min(12, ROOM // max(1, size)))
     for name, column in inputs.items():
         if column.dtype == np.uint8:
             made[name] = rng.integers(0, 256, (number, *column.shape[1:]), dtype=np.uint8)

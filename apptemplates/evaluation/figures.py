@@ -318,8 +318,8 @@ def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
     table = groups.table.iloc[::-1]
     figure, axes = blank(
         f"{name} by {column}",
-        f"{name[:1].upper()}{name[1:]} of each {column} with its 95 % interval; hollow points are groups with few rows. Where intervals "
-        "overlap widely, the difference may be chance.",
+        f"{name[:1].upper()}{name[1:]} of each {column} with its 95 % interval; hollow points are groups with few "
+        "rows. Where intervals overlap widely, the difference may be chance.",
         height=height_of(len(table)),
     )
     place = np.arange(len(table))

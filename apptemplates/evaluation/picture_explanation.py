@@ -25,6 +25,7 @@ def explain(
     seed: int,
     where: Callable[[np.ndarray], list[str]] = heat_maps.where,
     summary: str = "The answers were seen mostly in the {} part of the pictures",
+    drawn: Callable[[np.ndarray, dict[str, np.ndarray], list[str]], Any] = picture_figures.heat_maps,
 ) -> Report:
     """Heat maps of every answer, and how far to trust them.
 
@@ -39,6 +40,7 @@ def explain(
         seed: Of the random orders.
         where: From maps (n, h, w) to words that say where each is brightest.
         summary: The sentence about the most common of those words.
+        drawn: The figure of pictures, maps by method and titles.
 
     Returns:
         A Report: `table` has a row a picture with the part of it that spoke most for the answer.
@@ -62,7 +64,7 @@ def explain(
         verdict=verdict,
         table=table,
         figures=[
-            picture_figures.heat_maps(pictures[some[:SHOWN]], shown, titles),
+            drawn(pictures[some[:SHOWN]], shown, titles),
             picture_figures.insertion_deletion(trust["curves"]),
         ],
         notes=notes,

@@ -16,12 +16,13 @@ SCALE = 11.0  # grey levels for a step of 1 in the logarithm
 class LogMel(keras.layers.Layer):
     """Logarithm of the power in mel bands, a picture (n, frames, bands) of samples (n, s) in -1..1.
 
-    The Fourier transform is a convolution with sines and cosines, which every runtime knows.
+    The Fourier transform is a product with sines and cosines, which every runtime knows. About the middle of a frame
+    cosines are even and sines odd, so that half of each is enough.
 
     Args:
         rate: Samples a second.
         bands: Number of bands.
-        window: Seconds of a frame.
+        window: Seconds of a frame, a whole multiple of `hop`.
         hop: Seconds from one frame to the next.
         low, high: Pitch at which the bands begin and end, Hz; high is at most half the rate.
 
@@ -41,19 +42,32 @@ class LogMel(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rate, self.bands, self.window, self.hop, self.low, self.high = rate, bands, window, hop, low, high
-        self.length, self.step = round(rate * window), round(rate * hop)
-        self.waves, self.mixture = transform(rate, bands, self.length, low, min(high, rate / 2))
+        self.parts = round(window / hop)
+        if abs(window / hop - self.parts) > 1e-6:
+            raise ValueError(f"LogMel: window must be a multiple of hop={hop:g}. Received: window={window:g}.")
+        self.step = round(rate * hop)
+        self.length = self.parts * self.step
+        self.even, self.odd, self.mixture = transform(rate, bands, self.length, low, min(high, rate / 2))
 
     def call(self, samples: Any) -> Any:
-        waves = ops.convert_to_tensor(self.waves)  # (length, 1, 2 pitches)
-        found = ops.conv(ops.expand_dims(samples, -1), waves, strides=self.step, padding="valid")
-        pitches = self.waves.shape[-1] // 2
-        power = ops.square(found[..., :pitches]) + ops.square(found[..., pitches:])  # (n, frames, pitches)
+        count, half = self.frames(samples.shape[1]), self.length // 2
+        steps = count + self.parts - 1
+        blocks = ops.reshape(samples[:, : steps * self.step], (-1, steps, self.step))
+        frames = ops.concatenate([blocks[:, part : part + count] for part in range(self.parts)], axis=-1)
+        after, before = frames[..., self.length - half :], ops.flip(frames[..., 1 : half + 1], axis=-1)
+        real = ops.matmul(after + before, ops.convert_to_tensor(self.even))
+        imaginary = ops.matmul(after - before, ops.convert_to_tensor(self.odd))
+        power = ops.square(real) + ops.square(imaginary)  # (n, frames, pitches)
         return ops.log(ops.matmul(power, ops.convert_to_tensor(self.mixture)) + FLOOR)
 
     def frames(self, samples: int) -> int:
         """How many frames so many samples give."""
         return max(0, 1 + (samples - self.length) // self.step)
+
+    def band(self, pitch: float) -> float:
+        """The number of the band, whole or between two, at which a pitch in Hz lies."""
+        low, high = mel(self.low), mel(min(self.high, self.rate / 2))
+        return float((mel(pitch) - low) / (high - low) * (self.bands + 1) - 1)
 
     def compute_output_shape(self, shape: Any) -> Any:
         return (shape[0], None if shape[1] is None else self.frames(shape[1]), self.bands)
@@ -63,8 +77,11 @@ class LogMel(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def transform(rate: int, bands: int, length: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Windowed cosines and sines (length, 1, 2 p) of the pitches that matter, and how bands mix them (p, bands)."""
+def transform(rate: int, bands: int, length: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windowed cosines and sines (length / 2, p) of the pitches that matter, and how bands mix them (p, bands).
+
+    Those of the half frame from its middle on; the other half mirrors it, and the first sample has weight 0.
+    """
     size = 2 ** int(np.ceil(np.log2(length)))  # zeros are added up to it, so that low bands hold a pitch each
     pitch = np.arange(size // 2 + 1) * rate / size
     edges = np.linspace(mel(low), mel(high), bands + 2)
@@ -73,11 +90,12 @@ def transform(rate: int, bands: int, length: int, low: float, high: float) -> tu
     falling = (edges[2:] - place) / (edges[2:] - edges[1:-1])
     mixture = np.clip(np.minimum(rising, falling), 0, None)  # (pitches, bands) triangles
     kept = np.flatnonzero(mixture.any(axis=1))
-    time = np.arange(length)[:, None]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * time / length)  # Hann
+    time = np.arange(length - length // 2, length)[:, None] - length / 2
+    window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)  # Hann
+    window = np.where(time == 0, 0.5, 1.0) * window  # the middle is its own mirror
     angle = 2 * np.pi * time * kept / size
-    waves = np.concatenate([window * np.cos(angle), window * np.sin(angle)], axis=1)
-    return waves[:, None].astype("float32"), mixture[kept].astype("float32")
+    even, odd = window * np.cos(angle), window * np.sin(angle)
+    return even.astype("float32"), odd.astype("float32"), mixture[kept].astype("float32")
 
 
 def mel(pitch: Any) -> Any:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -25,7 +26,7 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, classes, picture_explanation, streams, words
+from apptemplates.evaluation import calibration, classes, picture_explanation, sound_figures, streams, words
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening, sounds
 from apptemplates.inference import voice_command_recognizer as inference
@@ -45,6 +46,7 @@ STEPS = 1500  # of learning at least, however few the clips are
 MOST_PASSES = 200
 DROPOUT = 0.4
 STREAM = 3600.0  # seconds without a command that the threshold is set on, at most
+PITCHES = (200, 1000, 4000)  # Hz that are marked in a picture of sound
 LEAST = 0.5  # chance below which a command is never accepted
 
 
@@ -92,7 +94,7 @@ class VoiceCommandRecognizer(Template):
     width: int = 16
     listeners: int = 2
     policy: Policy | None = None
-    epochs: int = 60
+    epochs: int = 50
     batch_size: int = 64
     learning_rate: float = 3e-3
 
@@ -475,4 +477,10 @@ class VoiceCommandRecognizer(Template):
             self.seed,
             lambda maps: words.places_heard(maps, self.seconds),
             "The answers were heard mostly in {}",
+            partial(sound_figures.heat_maps, seconds=self.seconds, pitches=self._rows_of(PITCHES)),
         )
+
+    def _rows_of(self, pitches: Sequence[int]) -> dict[int, float]:
+        """At which row of a picture each pitch (Hz) lies, of those that it shows."""
+        bands = self.preprocessor_.get_layer("log_mel")
+        return {pitch: bands.bands - 0.5 - bands.band(pitch) for pitch in pitches if pitch < self.rate / 2}

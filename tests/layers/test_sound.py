@@ -28,7 +28,9 @@ def reference(samples, rate, bands, length, step, size, low, high):
     return np.log(found + FLOOR)
 
 
-@pytest.mark.parametrize(("rate", "size", "high"), [(16_000, 512, 7600.0), (8_000, 256, 4000.0)])
+@pytest.mark.parametrize(
+    ("rate", "size", "high"), [(16_000, 512, 7600.0), (8_000, 256, 4000.0), (11_025, 512, 5512.5), (1_100, 64, 550.0)]
+)
 def test_log_mel_is_that_of_a_reference_implementation(rate, size, high):
     samples = RNG.normal(0, 0.1, (2, rate)).astype("float32")
     layer = LogMel(rate=rate, high=7600.0)
@@ -48,6 +50,18 @@ def test_log_mel_is_that_of_tensorflow():
     mixture = tf.signal.linear_to_mel_weight_matrix(40, 257, 16_000, 40.0, 7600.0)
     expected = tf.math.log(spectrum @ mixture + FLOOR)
     assert np.abs(np.asarray(LogMel()(samples)) - expected).max() < 2e-3  # theirs leaves the lowest pitch out
+
+
+def test_a_window_that_is_no_multiple_of_its_hop():
+    with pytest.raises(ValueError, match=r"LogMel: window must be a multiple of hop=0\.01\. Received: window=0\.025"):
+        LogMel(window=0.025)
+
+
+def test_a_tone_is_loudest_in_its_band():
+    layer = LogMel(rate=8000)
+    for pitch in (300, 1000, 3000):
+        tone = np.sin(2 * np.pi * pitch * np.arange(8000) / 8000)[None].astype("float32")
+        assert abs(np.asarray(layer(tone))[0].mean(axis=0).argmax() - layer.band(pitch)) < 1
 
 
 def test_silence_has_a_floor():
