@@ -26,6 +26,12 @@ ENTRIES: tuple[Entry, ...] = (
         "What is found on this scan, how likely is it, and should a person look?",
     ),
     Entry(
+        "Recommender",
+        "recommender",
+        "Recommender",
+        "What will somebody take next, and because of what?",
+    ),
+    Entry(
         "VoiceCommandRecognizer",
         "voice_command_recognizer",
         "Voice command recognizer",

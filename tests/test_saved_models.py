@@ -49,3 +49,12 @@ def test_fraud_detector_answers_other_payments(app):
     one = app.predict_one({name: column[0] for name, column in payments.items()})
     assert np.isclose(one["probability"], answers["probability"][0], atol=1e-5)
     assert len(app.state_) == 0
+
+
+def test_recommender_holds_nobody_and_answers_a_history():
+    app = at.load(FOLDER / "recommender")
+    assert len(app.state_) == 0 and app.seen_ is None and app.state_.described_names() == []
+    answer = app.predict_one({"history": ["item-0010", "item-0011"]})
+    assert app.fast_.form == "litert" and answer["source"] == "history"
+    assert "item-0012" in answer["items"][:3] and len(answer["items"]) == 10  # the next of the series
+    assert app.predict_one({"history": []})["source"].startswith("popularity")

@@ -28,6 +28,7 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     """
     trials = make_trials(app, table, by)
     report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups)
+    report.findings = trials.findings
     app.extend_report(report, trials.truth, trials.inputs)
     one, many = app._query, take(trials.queries, slice(20_000))
     some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
@@ -37,7 +38,6 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     report.data |= {"left out": len(trials.left_out), SEEN: seen}
     if trials.left_out:
         report.data["first left out"] = trials.left_out[0]
-    report.findings = [*trials.findings, *report.findings]
     report.verdict = verdict(report, next(iter(report.metrics)))
     return report
 

@@ -24,7 +24,9 @@ LOWER_IS_BETTER = frozenset(
 )
 
 #: Names of numbers that tell how often, not how well.
-NEITHER_BETTER = frozenset({"alarm rate", "mean probability", "mean unusualness"})
+NEITHER_BETTER = frozenset(
+    {"alarm rate", "coverage", "mean probability", "mean unusualness", "novelty", "popularity bias"}
+)
 
 
 def is_better(name: str, one: float, other: float) -> bool:

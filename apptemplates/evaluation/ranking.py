@@ -93,7 +93,7 @@ def of_list(items: tuple[str, ...], taken: tuple[str, ...], k: int) -> tuple[flo
 
 
 def score(
-    taken: Sequence[tuple[str, ...]],
+    taken: Sequence[Sequence[str]],
     items: Sequence[Sequence[str]],
     k: int,
     popularity: Mapping[str, float] | None = None,
@@ -119,10 +119,10 @@ def score(
         shown = [item for list_ in items for item in list_[:k]]
         ours = np.array([popularity.get(item, 0.0) for item in shown])
         theirs = np.array([popularity.get(item, 0.0) for right in taken for item in right])
-        least = min(popularity.values()) / 2
-        numbers[f"coverage@{k}"] = len(set(shown)) / max(catalogue, 1)
-        numbers[f"novelty@{k}"] = mean(-np.log2(np.maximum(ours, least)))
-        numbers[f"popularity bias@{k}"] = mean(ours) / max(mean(theirs), least)
+        least = min((share for share in popularity.values() if share > 0), default=1.0) / 2
+        numbers["coverage"] = len(set(shown)) / max(catalogue, 1)
+        numbers["novelty"] = mean(-np.log2(np.maximum(ours, least)))
+        numbers["popularity bias"] = mean(ours) / max(mean(theirs), least)
     return numbers
 
 

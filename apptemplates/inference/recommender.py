@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ import numpy as np
 
 MARK = "|"  # between the items of a list
 LISTED = 256  # items that one query can exclude, or ask for
+SHOWN = 20  # items that come with reasons
+LOOKED = 50  # latest items of a history among which reasons are looked for
 CELLS = 16_000_000  # scores held at a time, so that memory stays bounded
 POPULAR = "popularity"
 Table = Mapping[str, np.ndarray]
@@ -27,6 +29,7 @@ class Histories:
         code: (n,) int64 item codes.
         time: (n,) int64, 0 where there are no times.
         liked: (n,) bool.
+        described: Item name -> its features, a column each (items described,), and their names in "".
     """
 
     names: np.ndarray = field(default_factory=lambda: np.empty(0, object))
@@ -35,6 +38,7 @@ class Histories:
     code: np.ndarray = field(default_factory=lambda: np.empty(0, "int64"))
     time: np.ndarray = field(default_factory=lambda: np.empty(0, "int64"))
     liked: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    described: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.people)
@@ -57,7 +61,36 @@ class Histories:
         order = order[np.sort(np.unique(pair, return_index=True)[1])]
         start = np.concatenate([[0], np.cumsum(np.bincount(whole[0][order], minlength=len(people)))])
         names = np.array(list(places), object)
-        return Histories(names, people, start, whole[1][order], moments[order], likes[order])
+        return Histories(names, people, start, whole[1][order], moments[order], likes[order], self.described)
+
+    def describing(self, items: np.ndarray, columns: Table) -> Histories:
+        """With the features of items (n,), a column each; of an item told of twice, the last row counts."""
+        if not columns:
+            return self
+        told = {name: column for name, column in self.described.items() if name}
+        names = np.concatenate([self.described.get("", np.empty(0, object)), items])
+        last = len(names) - 1 - np.unique(names[::-1].astype(str), return_index=True)[1]
+        before = len(names) - len(items)
+        described = {"": names[last]}
+        for name, column in columns.items():
+            blank = np.full(before, np.nan) if column.dtype.kind == "f" else np.full(before, "", object)
+            described[name] = np.concatenate([told.get(name, blank), column])[last]
+        return replace(self, described=described)
+
+    def described_names(self) -> list[str]:
+        """The items that features are known of."""
+        return list(map(str, self.described.get("", ())))
+
+    def description(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The features of items, a column each; empty where nothing is known."""
+        place = {name: row for row, name in enumerate(self.described_names())}
+        rows = np.array([place.get(name, -1) for name in names], int)
+        found = {}
+        for name, column in self.described.items():
+            if name:
+                whole = np.append(column, np.array([np.nan if column.dtype.kind == "f" else ""], column.dtype))
+                found[name] = whole[rows]  # row -1 is the empty one
+        return found
 
     def span(self, user: str) -> slice:
         """Where a user's items stand in `code`; an empty one of a stranger."""
@@ -79,20 +112,23 @@ class Histories:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a folder keeps of it."""
+        told = {f"item {name}": column for name, column in self.described.items()}
         if not len(self):
-            return {}
+            return told
         people = np.array(list(self.people), object)
-        return {"names": self.names, "people": people, "start": self.start, "code": self.code, "time": self.time,
-                "liked": self.liked}  # fmt: skip
+        kept = {"names": self.names, "people": people, "start": self.start, "code": self.code, "time": self.time}
+        return {**kept, "liked": self.liked, **told}
 
     @classmethod
     def of(cls, arrays: Table) -> Histories:
         """From the arrays of a folder."""
+        told = {name.removeprefix("item "): column for name, column in arrays.items() if name.startswith("item ")}
         if "people" not in arrays:
-            return cls()
+            return cls(described=told)
         people = {str(name): place for place, name in enumerate(arrays["people"])}
         names = np.array([str(name) for name in arrays["names"]], object)
-        return cls(names, people, *(arrays[name] for name in ("start", "code", "time", "liked")))
+        start, code, time, liked = (arrays[name] for name in ("start", "code", "time", "liked"))
+        return cls(names, people, start, code, time, liked, told)
 
 
 @dataclass(frozen=True)
@@ -209,7 +245,7 @@ def _history(
     rows = known[state.span(who)]
     if not (rows > 0).any():
         return rows, f"{POPULAR} ({user} is not known)" if who not in state else f"{POPULAR} ({user} liked nothing yet)"
-    return rows, user if (rows[rows > 0] <= catalogue.learned).any() else "features"
+    return rows, "user" if (rows[rows > 0] <= catalogue.learned).any() else "features"
 
 
 def _number(k: float, limits: Limits) -> tuple[str, int]:

@@ -3,15 +3,18 @@
 Items are numbered from 1; row 0 stands for nothing, and a negative row is an item that was taken and not liked.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
+from apptemplates.inference.recommender import LISTED, LOOKED, SHOWN
 from apptemplates.layers.sequence import FAR
 from apptemplates.layers.tabular import PACKAGE
 
 TINY = 1e-6
+LAST = -5.0  # score of a new item that is like none
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -70,109 +73,6 @@ class Recent(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class UnitLength(keras.layers.Layer):
-    """Rows (n, d) at length 1; a row of zeros stays one."""
-
-    def call(self, rows: Any) -> Any:
-        return rows / ops.sqrt(ops.sum(ops.square(rows), axis=-1, keepdims=True) + TINY)
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return shape
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class NoisyCode(keras.layers.Layer):
-    """A code (n, d) of means and log variances (n, 2 d): while learning a draw, afterwards the mean.
-
-    How far the codes lie from a normal bell is added to the loss, with a weight that rises over the first steps.
-
-    Args:
-        strength: The weight at the end.
-        steps: Until then.
-
-    Reference: Liang et al., 2018, Variational Autoencoders for Collaborative Filtering, arXiv:1802.05814.
-    """
-
-    def __init__(self, strength: float = 0.2, steps: int = 1000, seed: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.strength, self.steps, self.seed = strength, steps, seed
-        self.random = keras.random.SeedGenerator(seed)
-
-    def build(self, shape: Any) -> None:
-        self.step = self.add_weight(name="step", shape=(), initializer="zeros", trainable=False)
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        mean, spread_ = ops.split(inputs, 2, axis=-1)
-        if not training:
-            return mean
-        self.step.assign_add(1.0)
-        distance = 0.5 * ops.sum(ops.exp(spread_) + ops.square(mean) - 1 - spread_, axis=-1)
-        self.add_loss(self.strength * ops.minimum(1.0, self.step / self.steps) * ops.mean(distance))
-        return mean + ops.exp(0.5 * spread_) * keras.random.normal(ops.shape(mean), seed=self.random)
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return (*shape[:-1], shape[-1] // 2)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "strength": self.strength, "steps": self.steps, "seed": self.seed}
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Together(keras.layers.Layer):
-    """What taken items (n, items) say about every other one: a product with fixed weights (items, items).
-
-    With `between=True` it is called on (taken rows (n, l), other rows (n, k)) and gives the weights (n, k, l).
-    """
-
-    def build(self, shape: Any) -> None:
-        self.items = shape[-1]
-        self.weight = self.add_weight(
-            name="weight", shape=(self.items, self.items), initializer="zeros", trainable=False
-        )
-
-    def call(self, inputs: Any, between: bool = False) -> Any:
-        if not between:
-            return ops.matmul(inputs, self.weight)
-        taken, rows = (ops.maximum(part - 1, 0) for part in inputs)
-        place = ops.expand_dims(taken, 1) * self.items + ops.expand_dims(rows, 2)  # (n, k, l)
-        return ops.take(ops.reshape(self.weight, (-1,)), place)
-
-    def compute_output_spec(self, inputs: Any, between: bool = False) -> Any:
-        shape = (inputs[0].shape[0], inputs[1].shape[1], inputs[0].shape[1]) if between else inputs.shape
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class AloneScores(keras.layers.Layer):
-    """What the network would say of items (n, k) had each of the items (n, l) been taken alone: scores (n, k, l).
-
-    Args:
-        items: Number of items.
-        size: Length of the vectors: `alone` of a person who took that item only, `vectors` of the item.
-    """
-
-    def __init__(self, items: int, size: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.items, self.size = items, size
-
-    def build(self, shapes: Any) -> None:
-        for name in ("alone", "vectors"):
-            shape = (self.items, self.size)
-            setattr(self, name, self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False))
-
-    def call(self, inputs: Any) -> Any:
-        taken, rows = (ops.maximum(part - 1, 0) for part in inputs)
-        people = ops.transpose(ops.take(self.alone, taken, axis=0), (0, 2, 1))  # (n, d, l)
-        return ops.matmul(ops.take(self.vectors, rows, axis=0), people)
-
-    def compute_output_shape(self, shapes: Any) -> Any:
-        return (shapes[0][0], shapes[1][1], shapes[0][1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "items": self.items, "size": self.size}
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
 class Blend(keras.layers.Layer):
     """Scores (n, items) of a network and of a simple method, each at mean 0 and spread 1 in every row, in one sum.
 
@@ -185,11 +85,9 @@ class Blend(keras.layers.Layer):
         self.popular = self.add_weight(name="popular", shape=(shapes[1][-1],), initializer="zeros", trainable=False)
 
     def call(self, inputs: Any) -> Any:
-        history, *scores = inputs
-        blended = standard(scores[0])
-        if len(scores) > 1:
-            blended = self.share * blended + (1 - self.share) * standard(scores[1])
-        known = ops.cast(ops.any(history > 0, axis=-1, keepdims=True), blended.dtype)
+        history, network, simple = inputs
+        blended = self.share * standard(network) + (1 - self.share) * standard(simple)
+        known = ops.cast(ops.any(history > 0, axis=-1, keepdims=True), blended.dtype)  # somebody liked something
         return known * blended + (1 - known) * ops.expand_dims(self.popular, 0)
 
     def compute_output_shape(self, shapes: Any) -> Any:
@@ -255,6 +153,24 @@ class Best(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class First(keras.layers.Layer):
+    """The first columns (n, size) of (n, k)."""
+
+    def __init__(self, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, rows: Any) -> Any:
+        return rows[:, : self.size]
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (shape[0], min(self.size, shape[1]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Names(keras.layers.Layer):
     """The names of item rows, "" for row 0.
 
@@ -314,36 +230,155 @@ def chosen(taken: Any, where: Any) -> Any:
     return ops.take(ops.reshape(taken, (-1,)), ops.cast(where, "int32") + ops.cast(first, "int32"))
 
 
+# ---- items that nobody took yet -------------------------------------------------
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
-def taken_loss(target: Any, logits: Any) -> Any:
-    """Cross-entropy (n,) of one choice among all items, summed over what was taken (n, items)."""
-    return -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
-
-
-def set_network(items: int, width: int, code: int, steps: int, seed: int, dropout: float = 0.5) -> Any:
-    """A network from what was taken (n, items) to a score of every item: a variational autoencoder.
+class StandIn(keras.layers.Layer):
+    """Rows (n, l) with each item that was never learned from replaced by the learned one most like it, or by 0.
 
     Args:
-        items: Number of items.
-        width: Of the layer on either side of the code.
-        code: Length of the code.
-        steps: Until the code counts in full in the loss.
-        seed: Of the draws.
+        items: Number of all items.
+    """
+
+    def __init__(self, items: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.items = items
+
+    def build(self, shape: Any = None) -> None:
+        self.row = self.add_weight(
+            name="row", shape=(self.items + 1,), dtype="int32", initializer="zeros", trainable=False
+        )
+
+    def call(self, rows: Any) -> Any:
+        return ops.take(self.row, ops.abs(rows), axis=0) * ops.sign(rows)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "items": self.items}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Borrowed(keras.layers.Layer):
+    """Scores (n, learned) followed by those of `new` items, each the mean of the items that are most like it.
+
+    Args:
+        new: Number of items that were never learned from.
+        like: How many each of them borrows from.
+    """
+
+    def __init__(self, new: int, like: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.new, self.like = new, like
+
+    def build(self, shape: Any) -> None:
+        shape = (self.new, self.like)
+        self.rows = self.add_weight(name="rows", shape=shape, dtype="int32", initializer="zeros", trainable=False)
+        self.shares = self.add_weight(name="shares", shape=shape, initializer="zeros", trainable=False)
+
+    def call(self, scores: Any) -> Any:
+        lent = ops.take(scores, ops.reshape(self.rows, (-1,)), axis=1)  # (n, new * like)
+        lent = ops.reshape(lent, (-1, self.new, self.like)) * self.shares
+        unlike = 1 - ops.sum(self.shares, axis=-1)  # what is like nothing is recommended last
+        return ops.concatenate([scores, ops.sum(lent, axis=-1) + LAST * unlike], axis=-1)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return (shape[0], shape[1] + self.new)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "new": self.new, "like": self.like}
+
+
+# ---- the whole graph -------------------------------------------------------------
+
+
+class Simple(NamedTuple):
+    """A closed form: `Together` over all that was taken, or `Followers` of the latest places of a history.
+
+    Args:
+        layer: With weights that are set from `weights`.
+        places: Of the history that `Followers` looks at; 0 for `Together`.
+        decay: What an item counts as much less as one more was taken after it, for `Together`.
+    """
+
+    layer: keras.layers.Layer
+    weights: tuple[np.ndarray, ...]
+    places: int
+    decay: float = 1.0
+
+
+class Alike(NamedTuple):
+    """Of each item that was never learned from the learned ones most like it: rows (new, k) from 0, shares (new, k)."""
+
+    rows: np.ndarray
+    shares: np.ndarray
+
+
+def answer_graph(
+    preprocessor: Any,
+    scored: Any,
+    simple: Simple,
+    names: list[str],
+    alike: Alike | None,
+    popular: np.ndarray,
+    share: float,
+    places: int,
+    most: int,
+) -> keras.Model:
+    """The graph from histories of rows to names, scores and reasons.
+
+    Args:
+        preprocessor: From {"history"} to what `scored` takes.
+        scored: From that to a score of every learned item.
+        simple: What is blended with it, and gives the reasons.
+        names: Of all items, the learned ones first.
+        alike: What the others borrow; None where there are none.
+        popular: Scores (learned,) for those who took nothing.
+        share: Of the network in the blend.
+        places: Of a history.
+        most: How many items are ranked.
 
     Returns:
-        A `keras.Model` named "network" with the layers "person" (the last vector) and "items" (the scores).
-
-    Reference: Liang et al., 2018, Variational Autoencoders for Collaborative Filtering, arXiv:1802.05814.
+        From history (n, places) and exclude, candidates (n, LISTED) int32 and again (n,) float32 to items (n, most),
+        scores (n, most) and because (n, SHOWN, 3).
     """
-    kl = keras.layers
-    taken = keras.Input((items,), name="taken")
-    x = kl.Dropout(dropout, seed=seed)(UnitLength()(taken))
-    x = kl.Dense(width, activation="tanh", name="first")(x)
-    x = NoisyCode(steps=steps, seed=seed)(kl.Dense(2 * code)(x))
-    x = kl.Dense(width, activation="tanh", name="person")(x)
-    return keras.Model(taken, kl.Dense(items, name="items")(x), name="network")
+    items = len(names)
+    history = keras.Input((places,), dtype="int32", name="history")
+    entries = {"history": history, "again": keras.Input((), name="again")}
+    entries |= {name: keras.Input((LISTED,), dtype="int32", name=name) for name in ("exclude", "candidates")}
+    stand_in = StandIn(items, name="stand_in")
+    known = history if alike is None else stand_in(history)
+    network = scored(preprocessor({"history": known}))
+    recent = Recent(min(LOOKED, places), name="looked")(known)
+    if simple.places:
+        closed = simple.layer(Recent(min(simple.places, places), name="counted")(known))
+    else:
+        closed = simple.layer(Taken(network.shape[-1], simple.decay, name="counted")(known))
+    simple.layer.set_weights(simple.weights)
+    blend = Blend(name="blend")
+    scores = blend([known, network, closed])
+    blend.set_weights([np.float32(share), popular])
+    if alike is not None:
+        borrowed = Borrowed(*alike.rows.shape, name="borrowed")
+        scores = borrowed(scores)
+        borrowed.set_weights([alike.rows, alike.shares])
+        learned = items - len(alike.rows)
+        most_like = np.where(
+            alike.shares.sum(axis=1) > 0, alike.rows[np.arange(items - learned), best_of(alike)] + 1, 0
+        )
+        stand_in.set_weights([np.concatenate([np.arange(learned + 1), most_like]).astype("int32")])
+    allowed = Allowed(name="allowed")([scores, history, entries["again"], entries["exclude"], entries["candidates"]])
+    best, values = Best(most, name="best")(allowed)
+    shown = First(min(SHOWN, most), name="shown")(best)
+    meant = shown if alike is None else stand_in(shown)
+    speaks = simple.layer([recent, meant], between=True)
+    named = Names(names, name="names")
+    because = named(Because(name="because")([Recent(min(LOOKED, places), name="given")(history), meant, speaks]))
+    return keras.Model(entries, {"items": named(best), "scores": values, "because": because})
 
 
-def set_person(network: Any) -> Any:
-    """From what was taken to the vector (n, d) of whoever took it: what a network of `set_network` ends in."""
-    return keras.Model(network.input, network.get_layer("person").output, name="person")
+def best_of(alike: Alike) -> np.ndarray:
+    """The place (new,) of the most alike of each."""
+    return alike.shares.argmax(axis=1)

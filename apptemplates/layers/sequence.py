@@ -1,6 +1,7 @@
 """What comes next: items as vectors, attention that looks back, and how long ago counts."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -113,24 +114,48 @@ class LastPlace(keras.layers.Layer):
         return (shape[0], shape[2])
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-def next_item_loss(target: Any, logits: Any) -> Any:
-    """Cross-entropy over all items at every place (n, l) whose target row is not 0, as a mean for each sample (n,)."""
-    target = ops.cast(target, "int32")
-    there = ops.cast(target > 0, logits.dtype)
-    losses = ops.sparse_categorical_crossentropy(ops.maximum(target - 1, 0), logits, from_logits=True)
-    return ops.sum(losses * there, axis=-1) / ops.maximum(ops.mean(ops.sum(there, axis=-1)), 1.0)
+def next_item_loss(table: ItemTable, sampled: int, seed: int) -> Callable[[Any, Any], Any]:
+    """The cross-entropy of what comes next at every place, over all items or, of large catalogues, a sample.
 
-
-def next_item_network(items: int, places: int, size: int, blocks: int = 2, heads: int = 2, dropout: float = 0.5) -> Any:
-    """A network from item rows (n, places) to a score of each item as the next one, at every place.
+    Args:
+        table: The items' vectors, which learn with the network.
+        sampled: Wrong items drawn anew for each batch; 0 takes all items, which is best where there is time for it.
+        seed: Of the draws.
 
     Returns:
-        A `keras.Model` named "network" with the layers "items" (an `ItemTable`) and "before" (vectors of what was taken
-        so far), from which `next_item` makes one that answers at the last place only.
+        A loss of (following rows (n, l), vectors (n, l, d)): (n,), the sum over the places whose row is not 0, brought
+        to the size of a mean.
 
-    Reference: Kang and McAuley, 2018, Self-Attentive Sequential Recommendation, arXiv:1808.09781; Klenitskiy and
-    Vasilev, 2023, Turning Dross Into Gold Loss, arXiv:2309.07602 (the loss over all items).
+    Reference: Klenitskiy and Vasilev, 2023, Turning Dross Into Gold Loss, arXiv:2309.07602.
+    """
+    draws = keras.random.SeedGenerator(seed)
+
+    def loss(target: Any, vectors: Any) -> Any:
+        target = ops.cast(target, "int32")
+        there = ops.cast(target > 0, vectors.dtype)
+        right = ops.maximum(target - 1, 0)
+        if sampled:
+            wrong = keras.random.randint((sampled,), 0, table.items, seed=draws)
+            logits = ops.matmul(vectors, ops.transpose(ops.take(table.vectors, wrong, axis=0)))
+            logits += ops.take(table.bias, wrong) + math.log(table.items / sampled)  # as many as the whole catalogue
+            logits += FAR * ops.cast(ops.equal(ops.expand_dims(right, -1), wrong), logits.dtype)
+            own = ops.sum(vectors * ops.take(table.vectors, right, axis=0), axis=-1) + ops.take(table.bias, right)
+            losses = ops.logsumexp(ops.concatenate([ops.expand_dims(own, -1), logits], axis=-1), axis=-1) - own
+        else:
+            logits = table(vectors, reverse=True)
+            losses = ops.sparse_categorical_crossentropy(right, logits, from_logits=True)
+        return ops.sum(losses * there, axis=-1) / ops.maximum(ops.mean(ops.sum(there, axis=-1)), 1.0)
+
+    return loss
+
+
+def next_item_network(items: int, places: int, size: int, blocks: int = 2, heads: int = 2, dropout: float = 0.4) -> Any:
+    """A network from item rows (n, places) to what has been taken up to each place, as a vector.
+
+    Returns:
+        A `keras.Model` named "network" from rows to vectors (n, places, size), with the layer "items", an `ItemTable`.
+
+    Reference: Kang and McAuley, 2018, Self-Attentive Sequential Recommendation, arXiv:1808.09781.
     """
     kl = keras.layers
     rows = keras.Input((places,), dtype="int32", name="rows")
@@ -141,16 +166,10 @@ def next_item_network(items: int, places: int, size: int, blocks: int = 2, heads
         x = kl.Add()([x, kl.Dropout(dropout)(looked)])
         wide = kl.Dense(4 * size, activation="relu")(kl.LayerNormalization(epsilon=1e-6)(x))
         x = kl.Add()([x, kl.Dropout(dropout)(kl.Dense(size)(kl.Dropout(dropout)(wide)))])
-    before = kl.LayerNormalization(epsilon=1e-6, name="before")(x)
-    return keras.Model(rows, table(before, reverse=True), name="network")
-
-
-def person_model(network: Any) -> Any:
-    """From item rows to the vector (n, d) of whoever took them: what a network of `next_item_network` ends in."""
-    return keras.Model(network.input, LastPlace()(network.get_layer("before").output), name="person")
+    return keras.Model(rows, kl.LayerNormalization(epsilon=1e-6, name="before")(x), name="network")
 
 
 def next_item(network: Any) -> Any:
-    """A model that answers at the last place only, sharing the weights of a network of `next_item_network`."""
-    last = LastPlace()(network.get_layer("before").output)
+    """A model from item rows to the score of each item as the next one, sharing the weights of `next_item_network`."""
+    last = LastPlace()(network.output)
     return keras.Model(network.input, network.get_layer("items")(last, reverse=True), name="scores")

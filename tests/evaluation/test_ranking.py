@@ -78,7 +78,7 @@ def test_nobody_took_anything():
 def test_what_lists_do_to_the_catalogue():
     popularity = {"a": 0.5, "b": 0.25, "c": 0.25}
     found = ranking.score([("b",), ("c",)], [["a"], ["a"]], 1, popularity, catalogue=4)
-    assert found["coverage@1"] == 0.25 and found["novelty@1"] == 1.0 and found["popularity bias@1"] == 2.0
+    assert found["coverage"] == 0.25 and found["novelty"] == 1.0 and found["popularity bias"] == 2.0
 
 
 def test_ease_minimises_what_it_says():

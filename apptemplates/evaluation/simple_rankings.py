@@ -1,0 +1,248 @@
+"""Closed forms that rank without gradients, and how much of one to blend with a network, chosen on held-out items.
+
+Histories are item rows from 1 in the order of time; scores have a column for each item.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apptemplates.evaluation import ranking
+
+CLOSED = 6_000  # items up to which a weight for every pair is learned; beyond, each has its nearest alone
+NUMBER = 100  # nearest items of each
+WINDOW = 20  # places between two items that still count as one after the other
+STRENGTHS = (50.0, 150.0, 300.0, 500.0, 700.0, 1000.0, 2000.0)  # of the ridge
+LATEST = 200  # places of a history that item-kNN looks at
+SHRINKS = (1.0, 5.0, 20.0)
+DECAYS = (1.0, 0.8, 0.5)
+WEIGHTS = (0.5, 0.75)  # powers by which the say of people with many items is lowered
+FAMES = (0.0, 0.1, 0.2)  # powers by which the scores of popular items are lowered
+SHARES = tuple(round(0.05 * step, 2) for step in range(21))  # of the network in the blend
+CELLS = 25_000_000  # scores that are judged at a time
+CLOSE = 0.002  # of NDCG, relative: as good as the best
+
+
+def flags(histories: Sequence[np.ndarray], items: int, decay: float = 1.0) -> Any:
+    """How much each item counts in histories: scipy sparse (n, items) float32; 1 each, or less the longer ago."""
+    from scipy import sparse
+
+    lengths = [len(rows) for rows in histories]
+    who = np.repeat(np.arange(len(histories)), lengths)
+    what = np.concatenate([*histories, np.empty(0, int)]).astype(int) - 1
+    ages = np.concatenate([*(np.arange(length - 1, -1, -1) for length in lengths), np.empty(0, int)])
+    found = sparse.csr_matrix((decay**ages, (who, what)), shape=(len(histories), items), dtype="float32")
+    found.data = np.minimum(found.data, 1.0)
+    return found
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Held-out items of people, by which rankings are judged.
+
+    Args:
+        past: What each of them had taken, item rows.
+        taken: What they took then.
+        k: Items that are shown.
+        items: Number of all items.
+    """
+
+    past: Sequence[np.ndarray]
+    taken: Sequence[np.ndarray]
+    k: int
+    items: int
+
+    @classmethod
+    def of(cls, past: Sequence[np.ndarray], taken: Sequence[np.ndarray], k: int, items: int, seed: int) -> "Judged":
+        """Of as many of these people as fit into memory, drawn by chance."""
+        most = max(1, CELLS // max(items, 1))
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(past))[:most])
+        return cls([past[i] for i in chosen], [taken[i] for i in chosen], k, items)
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def ndcg(self, scores: np.ndarray) -> float:
+        """Mean NDCG@k of scores (n, items), those of the past left out; what is there is overwritten."""
+        if not len(self):
+            return float("nan")
+        for row, past in enumerate(self.past):
+            scores[row, past - 1] = -np.inf
+        best = ranking.top_rows(scores, self.k)
+        gains = ranking.discounts(best.shape[1])
+        found = []
+        for row, taken in enumerate(self.taken):
+            hits = np.isin(best[row], taken - 1)
+            found.append(gains[hits].sum() / ranking.discounts(min(self.k, len(taken))).sum())
+        return float(np.mean(found))
+
+
+class Closed(NamedTuple):
+    """What a closed form learned.
+
+    Args:
+        kind: "EASE" or "weighted EASE" (weights (items, items)), or "item-kNN" (rows and weights (items + 1, m), row 0
+            for nothing).
+        weights: Its arrays.
+        chosen: What it was learned with: strength, weight and fame, or shrink; and decay.
+    """
+
+    kind: str
+    weights: tuple[np.ndarray, ...]
+    chosen: dict[str, float]
+
+    def scores(self, histories: Sequence[np.ndarray], items: int) -> np.ndarray:
+        """What it says of every item (n, items) after histories."""
+        if len(self.weights) == 1:
+            return np.asarray(flags(histories, items, self.chosen["decay"]) @ self.weights[0], "float32")
+        latest = flags([rows[-LATEST:] for rows in histories], items, self.chosen["decay"])
+        return np.asarray((latest @ as_sparse(*self.weights)).todense(), "float32")
+
+
+def as_sparse(rows: np.ndarray, weights: np.ndarray) -> Any:
+    """The weights of followers (items + 1, m) as scipy sparse (items, items)."""
+    from scipy import sparse
+
+    items, number = len(rows) - 1, rows.shape[1]
+    where = np.repeat(np.arange(items), number), np.maximum(rows[1:].ravel() - 1, 0)
+    return sparse.csr_matrix((np.where(rows[1:] > 0, weights[1:], 0).ravel(), where), shape=(items, items))
+
+
+def learn(histories: Sequence[np.ndarray], items: int, kind: str, ordered: bool, chosen: dict[str, float]) -> Closed:
+    """A closed form learned from everybody's histories with settings that were chosen before."""
+    if kind == "item-kNN":
+        return Closed(kind, nearest(histories, items, chosen["shrink"], ordered), chosen)
+    weights = ease(histories, items, chosen["strength"], chosen.get("weight", 0.0))
+    return Closed(kind, (weights * famous(histories, items, chosen.get("fame", 0.0)),), chosen)
+
+
+def ease(histories: Sequence[np.ndarray], items: int, strength: float, weight: float) -> np.ndarray:
+    """The weights (items, items) of EASE, with people of many items having less of a say.
+
+    Args:
+        histories: Item rows of everybody.
+        items: Number of all items.
+        strength: Of the ridge, for people who weigh the same; scaled to the weights otherwise.
+        weight: A person of n items weighs n ** -weight.
+
+    Reference: Steck, 2019, Embarrassingly Shallow Autoencoders for Sparse Data, arXiv:1905.03375.
+    """
+    taken = flags(histories, items)
+    if not weight:
+        return ranking.ease(taken, strength)
+    said = np.maximum(np.asarray(taken.sum(axis=1)).ravel(), 1.0) ** -weight
+    together = ranking.gram(taken.multiply(np.sqrt(said)[:, None]).tocsr())
+    return ranking.ease_of_gram(together, strength * float(np.trace(together)) / float(taken.sum()))
+
+
+def famous(histories: Sequence[np.ndarray], items: int, fame: float) -> np.ndarray:
+    """What the scores of items are multiplied by (items,): count ** -fame."""
+    return (np.maximum(popularity(histories, items) * len(histories), 1.0) ** -fame).astype("float32")
+
+
+def nearest(histories: Sequence[np.ndarray], items: int, shrink: float, ordered: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The items that most often go with each: taken by the same people, or, where the order is known, soon after it.
+
+    Of two items near each other the later one follows the earlier with the weight 1 / places between, and the earlier
+    one the later with half of that. Counts are shrunk, and lowered for what is often taken anyhow.
+
+    Returns:
+        rows (items + 1, m) int32 from 1, weights (items + 1, m) float32; the first row stands for nothing.
+
+    Reference: Sarwar et al., 2001, Item-Based Collaborative Filtering Recommendation Algorithms; Garg et al., 2019,
+    Sequence and Time Aware Neighborhood for Session-based Recommendations (the weight of places between).
+    """
+    number = max(1, min(NUMBER, items - 1))
+    rows, weights = np.zeros((items + 1, number), "int32"), np.zeros((items + 1, number), "float32")
+    if not ordered:
+        found, weight = ranking.neighbours(flags(histories, items), number, shrink)
+        rows[1:, : found.shape[1]], weights[1:, : found.shape[1]] = np.where(weight > 0, found + 1, 0), weight
+        return rows, weights
+    pairs = one_after_another(histories, items)
+    count = np.bincount(np.concatenate(histories), minlength=items + 1)[1:].astype("float64")
+    for item in range(items):
+        part = slice(pairs.indptr[item], pairs.indptr[item + 1])
+        other = pairs.indices[part]
+        value = pairs.data[part] / (count[item] ** 0.75 * count[other] ** 0.25 + shrink)
+        best = np.argsort(-value, kind="stable")[:number]
+        rows[item + 1, : len(best)], weights[item + 1, : len(best)] = other[best] + 1, value[best]
+    return rows, weights
+
+
+def one_after_another(histories: Sequence[np.ndarray], items: int) -> Any:
+    """How often items stand near each other: scipy sparse (items, items), the earlier by the later one."""
+    from scipy import sparse
+
+    longest = max(len(rows) for rows in histories)
+    first, second, near = [], [], []
+    for gap in range(1, min(WINDOW, longest - 1) + 1):
+        for rows in histories:
+            if len(rows) > gap:
+                first += [rows[:-gap], rows[gap:]]
+                second += [rows[gap:], rows[:-gap]]
+                near += [np.full(len(rows) - gap, 1 / gap), np.full(len(rows) - gap, 0.5 / gap)]
+    if not first:
+        return sparse.csr_matrix((items, items))
+    where = np.concatenate(first) - 1, np.concatenate(second) - 1
+    pairs = sparse.csr_matrix((np.concatenate(near), where), shape=(items, items))
+    pairs.setdiag(0)
+    pairs.eliminate_zeros()
+    return pairs
+
+
+def choose(histories: Sequence[np.ndarray], judged: Judged, ordered: bool) -> tuple[Closed, dict[str, float]]:
+    """The closed form with the settings that rank the held-out items best, and NDCG@k of the best of each kind.
+
+    Up to 6,000 items EASE, weighted EASE and item-kNN are tried; beyond, item-kNN alone.
+    """
+    items, decays = judged.items, DECAYS if ordered and len(judged) else DECAYS[:1]
+    best: dict[str, tuple[float, Closed]] = {}
+
+    def tried(kind: str, settings: dict[str, float], closed: Closed) -> None:
+        for decay in decays:
+            one = closed._replace(kind=kind, chosen={**settings, "decay": decay})
+            value = judged.ndcg(one.scores(judged.past, items)) if len(judged) else 0.0
+            if kind not in best or value > best[kind][0]:
+                best[kind] = value, one
+
+    for shrink in SHRINKS if len(judged) else SHRINKS[1:2]:
+        settings = {"shrink": shrink}
+        tried("item-kNN", settings, learn(histories, items, "item-kNN", ordered, settings))
+    if items <= CLOSED:
+        for strength in STRENGTHS if len(judged) else STRENGTHS[3:4]:
+            settings = {"strength": strength}
+            tried("EASE", settings, learn(histories, items, "EASE", ordered, settings))
+        if len(judged):
+            middle = best["EASE"][1].chosen["strength"]
+            for weight in WEIGHTS:
+                for strength in (middle, 2 * middle):
+                    plain = Closed("", (ease(histories, items, strength, weight),), {})
+                    for fame in FAMES:
+                        settings = {"strength": strength, "weight": weight, "fame": fame}
+                        weights = plain.weights[0] * famous(histories, items, fame)
+                        tried("weighted EASE", settings, plain._replace(weights=(weights,)))
+    numbers = {kind: value for kind, (value, _) in best.items()} if len(judged) else {}
+    return max(best.values(), key=lambda one: one[0])[1], numbers
+
+
+def share_of(judged: Judged, network: np.ndarray, closed: np.ndarray) -> tuple[float, dict[float, float]]:
+    """The share of the network in the blend that ranks the held-out items best, and NDCG@k of every share."""
+    ours, theirs = standard(network), standard(closed)
+    found = {share: judged.ndcg(share * ours + (1 - share) * theirs) for share in SHARES}
+    best = max(found.values())
+    good = [share for share, value in found.items() if value >= best * (1 - CLOSE)]
+    return good[len(good) // 2], found  # the middle of what is as good as the best
+
+
+def standard(scores: np.ndarray) -> np.ndarray:
+    """Scores (n, items) at mean 0 and spread 1 in every row."""
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + 1e-12)
+
+
+def popularity(histories: Sequence[np.ndarray], items: int) -> np.ndarray:
+    """The share of people who took each item: (items,) float32."""
+    count = np.bincount(np.concatenate([*histories, np.empty(0, int)]).astype(int), minlength=items + 1)[1:]
+    return (count / max(len(histories), 1)).astype("float32")

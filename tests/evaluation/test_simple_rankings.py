@@ -1,0 +1,75 @@
+"""Closed forms against their definitions, and the choice between them on made-up histories."""
+
+import numpy as np
+import pytest
+
+from apptemplates.evaluation import ranking, simple_rankings
+from apptemplates.evaluation.simple_rankings import Judged
+
+
+def rows(*items):
+    return np.array(items, int)
+
+
+def test_flags_count_once_and_less_the_longer_ago():
+    found = simple_rankings.flags([rows(1, 3), rows(), rows(2, 2)], 3, decay=0.5).toarray()
+    assert found.tolist() == [[0.5, 0, 1], [0, 0, 0], [0, 1, 0]]
+
+
+def test_judged_is_the_mean_ndcg_over_items_not_taken():
+    judged = Judged([rows(1), rows(2)], [rows(2), rows(1, 4)], 2, 4)
+    scores = np.array([[9.0, 1.0, 2.0, 0.0], [3.0, 9.0, 0.0, 2.0]])
+    assert judged.ndcg(scores) == pytest.approx((1 / np.log2(3) + 1) / 2)
+
+
+def test_ease_with_equal_people_is_ease_and_weights_scale_with_the_ridge():
+    histories = [rows(1, 2), rows(2, 3), rows(1, 3)]
+    plain = ranking.ease(simple_rankings.flags(histories, 3), 2.0)
+    np.testing.assert_allclose(simple_rankings.ease(histories, 3, 2.0, 0.0), plain, rtol=1e-6)
+    np.testing.assert_allclose(simple_rankings.ease(histories, 3, 2.0, 0.5), plain, rtol=1e-5)  # all have two items
+
+
+def test_what_is_bought_after_another_follows_it():
+    near, weights = simple_rankings.nearest([rows(1, 2, 3)] * 5 + [rows(4, 1)], 4, 0.0, ordered=True)
+    assert near[1, 0] == 2 and near[2, 0] == 3
+    follows, precedes = weights[1, 0], weights[2, near[2].tolist().index(1)]
+    assert follows > precedes  # the earlier one follows the later with half the weight
+
+
+def test_nearest_of_sets_is_shrunken_cosine():
+    near, weights = simple_rankings.nearest([rows(1, 2), rows(1, 2), rows(3, 1)], 3, 1.0, ordered=False)
+    assert near[2, 0] == 1 and weights[2, 0] == pytest.approx(2 / (np.sqrt(2 * 3) + 1))
+    assert near[2, 1] == 0  # 2 and 3 have nobody in common
+
+
+@pytest.mark.parametrize("kind", ["EASE", "item-kNN"])
+def test_a_closed_form_scores_as_its_weights_say(kind):
+    random = np.random.default_rng(0)
+    histories = [random.permutation(8)[:4] + 1 for _ in range(30)]
+    settings = {"strength": 5.0, "shrink": 5.0, "decay": 0.5}
+    closed = simple_rankings.learn(histories, 8, kind, True, settings)
+    said = closed.scores([rows(2, 5)], 8)[0]
+    if kind == "EASE":
+        expected = 0.5 * closed.weights[0][1] + closed.weights[0][4]
+    else:
+        expected = np.zeros(8)
+        for item, age in ((2, 0.5), (5, 1.0)):
+            near, weights = (part[item] for part in closed.weights)
+            np.add.at(expected, near[near > 0] - 1, age * weights[near > 0])
+    np.testing.assert_allclose(said, expected, rtol=1e-5)
+
+
+def test_order_is_learned_where_there_is_one():
+    """Everybody takes item i + 1 after i; item-kNN that knows the order finds it."""
+    histories = [(np.arange(start, start + 4) % 12) + 1 for start in range(12)] * 3
+    judged = Judged([one[:3] for one in histories], [one[3:] for one in histories], 1, 12)
+    closed, numbers = simple_rankings.choose([one[:3] for one in histories], judged, ordered=True)
+    assert numbers[closed.kind] == max(numbers.values()) > 0.9
+    assert set(numbers) == {"EASE", "weighted EASE", "item-kNN"}
+
+
+def test_the_share_goes_to_what_is_right():
+    judged = Judged([rows(1)] * 4, [rows(2)] * 4, 1, 4)
+    right, wrong = np.tile([0.0, 5, 1, 1], (4, 1)), np.tile([0.0, 1, 5, 2], (4, 1))
+    assert simple_rankings.share_of(judged, right, wrong)[0] > 0.5
+    assert simple_rankings.share_of(judged, wrong, right)[0] < 0.5
