@@ -50,10 +50,10 @@ def least_chance(peaks: np.ndarray, hours: float, allowed: float) -> float:
         peaks: Chances (m,) of what would be heard, highest first.
         hours: How long the recording is that they were heard in.
         allowed: Of them an hour. Fewer than `TAIL` in the recording are not counted but extrapolated: the tail of the
-            log odds is taken for a generalized Pareto one, fitted by its moments, that is never heavier than an
-            exponential one.
+            log odds is taken for an exponential one, also where it seems to end: then the same few clips were heard
+            again and again, and others may lie beyond.
 
-    Reference: Hosking and Wallis, 1987, Parameter and Quantile Estimation for the Generalized Pareto Distribution.
+    Reference: Pickands, 1975, Statistical Inference Using Extreme Order Statistics.
     """
     wanted = allowed * hours
     if not len(peaks) or wanted >= len(peaks):
@@ -62,10 +62,8 @@ def least_chance(peaks: np.ndarray, hours: float, allowed: float) -> float:
     if wanted >= tail or not tail:
         return float(peaks[int(wanted)]) + 1e-6
     odds = -np.log(1 / np.clip(peaks[: tail + 1].astype("float64"), 1e-9, 1 - 1e-9) - 1)
-    beyond = odds[:-1] - odds[-1]
-    mean, spread = float(beyond.mean()), float(beyond.var())
-    shape = float(np.clip(0.5 * (1 - mean**2 / max(spread, 1e-12)), -0.5, -1e-3))
-    far = odds[-1] + mean * (1 - shape) / shape * ((tail / max(wanted, 1e-6)) ** shape - 1)
+    scale = float(np.mean(odds[:-1] - odds[-1]))
+    far = odds[-1] + scale * np.log(tail / max(wanted, 1e-6))
     return float(1 / (1 + np.exp(-far)))
 
 
