@@ -20,6 +20,12 @@ ENTRIES: tuple[Entry, ...] = (
         "How likely is this payment a fraud, and is it worth a look?",
     ),
     Entry(
+        "FaceVerifier",
+        "face_verifier",
+        "Face verifier",
+        "Do these two pictures show the same person, and who of the people enrolled is it?",
+    ),
+    Entry(
         "MedicalScanClassifier",
         "medical_scan_classifier",
         "Medical scan classifier",

@@ -51,6 +51,29 @@ def gathered(column: np.ndarray) -> Callable[[Any], Any]:
     return rows_of
 
 
+def by_number(
+    features: np.ndarray, target: np.ndarray, numbers: Callable[[], Any], steps: int
+) -> "tf.data.Dataset[Any]":
+    """Batches of (features, target) of rows that are named one batch after the other.
+
+    Args:
+        features: (n, ...), read from where it is.
+        target: (n,) whole numbers.
+        numbers: Called for each pass; yields the row numbers (b,) of each of its batches.
+        steps: Batches of a pass.
+    """
+    columns = gathered(features), gathered(target)
+    rows = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((None,), tf.int64))
+    given = rows.map(lambda index: tuple(rows_of(index) for rows_of in columns))
+    return given.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+
+
+def predicted(network: Any, features: np.ndarray, at_once: int = 256) -> np.ndarray:
+    """What a network gives for features (n, ...), cast to float32 some at a time."""
+    parts = (features[start : start + at_once].astype("float32") for start in range(0, len(features), at_once))
+    return np.concatenate([np.asarray(network(part, training=False)) for part in parts])
+
+
 def with_swaps(batches: "tf.data.Dataset[Any]", share: float) -> "tf.data.Dataset[Any]":
     """The batches with a share of the features (n, d) taken from other rows of the batch, drawn anew on each pass.
 

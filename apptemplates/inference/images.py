@@ -51,6 +51,7 @@ DAMAGED = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error,
     zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
+SAMPLE, SMALL = 24, (32, 32)  # pictures that tell whether there are colours, and the size at which they are looked at
 one_large = threading.Lock()
 
 
@@ -133,6 +134,15 @@ def load(
             if place != row:
                 pictures[place] = pictures[row]
     return pictures[: len(good)], problems
+
+
+def channels(pictures: np.ndarray) -> int:
+    """1 where a sample of these pictures is grey, else 3."""
+    if pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] == 1):
+        return 1
+    some = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), SAMPLE)).astype(int))
+    seen, _ = load(pictures[some], SMALL, 3)
+    return 1 if (seen == seen[..., :1]).all() else 3
 
 
 def room(shape: tuple[int, ...]) -> np.ndarray:

@@ -9,22 +9,11 @@ from apptemplates.data.table import Table
 from apptemplates.data.words import from_flags
 from apptemplates.inference import images
 
-SAMPLE, SMALL = 24, (32, 32)  # pictures that tell whether there are colours, and the size at which they are looked at
-
 
 def prepare(queries: Table, column: str, shape: tuple[int, int, int]) -> Table:
     """The pictures of a column as uint8 (good, h, w, c), and why others can not be read (n,)."""
     pictures, problems = images.load(queries[column], shape[:2], shape[2])
     return {"image": pictures, PROBLEM: problems}
-
-
-def channels(pictures: np.ndarray) -> int:
-    """1 where a sample of these pictures is grey, else 3."""
-    if pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] == 1):
-        return 1
-    some = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), SAMPLE)).astype(int))
-    seen, _ = images.load(pictures[some], SMALL, 3)
-    return 1 if (seen == seen[..., :1]).all() else 3
 
 
 def respond(raw: Table, names: Sequence[str], nothing: str) -> Answers:

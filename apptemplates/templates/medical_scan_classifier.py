@@ -18,6 +18,7 @@ from apptemplates.data.words import parts, to_flags
 from apptemplates.deploy import fast
 from apptemplates.evaluation import calibration, classes, picture_explanation
 from apptemplates.evaluation.coarse import coarse
+from apptemplates.inference import images
 from apptemplates.inference import medical_scan_classifier as inference
 from apptemplates.layers import backbones
 from apptemplates.layers.classes import ClassChances, ClassChoice, Unsure
@@ -169,7 +170,7 @@ class MedicalScanClassifier(Template):
             scans = queries[self.image]
             own = max(scans.shape[1:3]) if scans.ndim > 2 else LARGEST
             side = self.size or (min(own, LARGEST) if self.weights is None else IMAGENET)
-            learned["shape"] = [max(16, side), max(16, side), inference.channels(scans)]
+            learned["shape"] = [max(16, side), max(16, side), images.channels(scans)]
         height, width, channels = learned["shape"]
         return height, width, channels
 

@@ -1,0 +1,67 @@
+"""What makes two pictures alike to a network, as one Report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from apptemplates.evaluation import heat_maps, picture_figures
+from apptemplates.evaluation.report import Report
+
+SHOWN = 5  # pairs drawn with their maps
+CHECKED = 12  # pairs that are explained by covering places; the table names the similarity of the others alone
+
+
+def explain(
+    title: str, call: Any, inputs: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], seed: int
+) -> Report:
+    """Where the first picture is like the second: how much less alike they are when a place of the first is covered.
+
+    Args:
+        title: Of the application.
+        call: The graph, from "first" and "second" (n, h, w, c) uint8 to "similarity" (n,).
+        inputs: Both pictures of each pair.
+        answers: "similarity" and "match" of each.
+        seed: Of the random orders that the maps are held against.
+
+    Returns:
+        A Report: `table` has a row a pair; `where` names the part that speaks most for one person.
+    """
+    first, second = inputs["first"], inputs["second"]
+    some = np.unique(np.linspace(0, len(first) - 1, min(len(first), CHECKED)).astype(int))
+
+    def ask(pictures: np.ndarray) -> np.ndarray:
+        covered = np.rint(pictures).clip(0, 255).astype("uint8")
+        return call({"first": covered, "second": second[some]})["similarity"][:, None]  # type: ignore[no-any-return]
+
+    places = np.zeros(len(some), int)
+    maps = {"occlusion": heat_maps.occlusion(ask, first[some].astype("float32"), places)}
+    trust = heat_maps.faithfulness(ask, first[some].astype("float32"), maps, places, seed)
+    where = np.full(len(first), "", dtype=object)
+    where[some] = heat_maps.where(maps["occlusion"])
+    table = pd.DataFrame({**{name: answers[name] for name in ("similarity", "match")}, "where": where})
+    sides = np.concatenate([first[some[:SHOWN]], second[some[:SHOWN]]], axis=2)
+    shown = np.concatenate([maps["occlusion"][:SHOWN], np.zeros_like(maps["occlusion"][:SHOWN])], axis=2)
+    titles = [f"similarity {value:.2f}" for value in answers["similarity"][some[:SHOWN]]]
+    better = [what for (what, _), gain in trust["better"].items() if gain.low > 0]
+    common = pd.Series(where[some]).value_counts()
+    said = {
+        2: "The maps can be relied on here: covering what they mark makes faces less alike sooner than random places.",
+        1: f"The maps can be relied on in part: by {better[0] if better else ''} they beat random places.",
+        0: "Do not rely on the maps here: what they mark moves the similarity no sooner than random places do.",
+    }
+    return Report(
+        title=f"{title}: where faces are alike",
+        kind="explanation",
+        verdict=[
+            f"Faces are alike mostly in the {common.index[0]} part of the picture ({common.iloc[0]} of {len(some)}).",
+            said[len(better)],
+        ],
+        table=table,
+        figures=[
+            picture_figures.heat_maps(sides, {"occlusion of the first": shown}, titles),
+            picture_figures.insertion_deletion(trust["curves"]),
+        ],
+        notes={f"{what}, {name}": metric for (what, name), metric in trust["scores"].items()},
+    )

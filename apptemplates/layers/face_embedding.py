@@ -1,0 +1,56 @@
+"""From the picture of a face to a direction that is much the same for every picture of that person."""
+
+import keras
+from keras import layers as kl
+
+from apptemplates.layers.backbones import normed, residual
+from apptemplates.layers.similarity import ClassCosines, Direction, EvenLight, Mirror
+
+NUMBERS = 128  # in a direction
+WIDTHS = ((64, 2), (64, 1), (128, 2), (128, 1), (192, 1))  # channels and stride of each residual block
+
+
+def embedder(shape: tuple[int, ...], dropout: float = 0.4) -> keras.Model:
+    """A small residual network of full convolutions, from scratch, with every place of the face in its last layer.
+
+    Args:
+        shape: (h, w, c) of the pictures, 0..255.
+        dropout: Share of the last map's numbers that is left out while learning.
+
+    Returns:
+        `keras.Model` named "embedder" from (n, h, w, c) float32 to directions (n, 128).
+
+    Reference: He et al., 2016, Deep Residual Learning, arXiv:1512.03385; Deng et al., 2019, ArcFace, arXiv:1801.07698
+    (the last layers).
+    """
+    pictures = keras.Input(shape)
+    x = kl.ReLU()(normed(kl.Conv2D(32, 5, 2, padding="same", use_bias=False)(EvenLight()(pictures))))
+    for width, stride in WIDTHS:
+        x = residual(x, width, stride)
+    vectors = kl.Dense(NUMBERS, use_bias=False)(kl.Dropout(dropout)(kl.Flatten()(x)))
+    return keras.Model(pictures, Direction()(normed(vectors)), name="embedder")
+
+
+def as_given(size: int) -> keras.Model:
+    """The counterpart of `embedder` for features (n, size) that tell people apart already."""
+    features = keras.Input((size,))
+    return keras.Model(features, Direction()(features), name="embedder")
+
+
+def with_people(body: keras.Model, people: int) -> keras.Model:
+    """An embedder and the cosines to one learned direction for each person, which only learning needs."""
+    features = keras.Input(body.input_shape[1:])
+    return keras.Model(features, ClassCosines(people, name="people")(body(features)), name="network")
+
+
+def both_ways(body: keras.Model) -> keras.Model:
+    """An embedder that looks at pictures as they are and mirrored; one of features as it is.
+
+    Returns:
+        `keras.Model` named "embedding" from features to directions (n, d).
+    """
+    features = keras.Input(body.input_shape[1:])
+    if len(features.shape) != 4:
+        return keras.Model(features, body(features), name="embedding")
+    both = kl.Add()([body(features), body(Mirror()(features))])
+    return keras.Model(features, Direction()(both), name="embedding")
