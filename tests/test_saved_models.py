@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import apptemplates as at
@@ -51,10 +52,29 @@ def test_fraud_detector_answers_other_payments(app):
     assert len(app.state_) == 0
 
 
-def test_recommender_holds_nobody_and_answers_a_history():
-    app = at.load(FOLDER / "recommender")
-    assert len(app.state_) == 0 and app.seen_ is None and app.state_.described_names() == []
-    answer = app.predict_one({"history": ["item-0010", "item-0011"]})
-    assert app.fast_.form == "litert" and answer["source"] == "history"
-    assert "item-0012" in answer["items"][:3] and len(answer["items"]) == 10  # the next of the series
-    assert app.predict_one({"history": []})["source"].startswith("popularity")
+@pytest.fixture(scope="module")
+def listener():
+    return at.load(FOLDER / "voice_command_recognizer")
+
+
+def test_voice_command_recognizer_is_small_and_holds_no_clip(listener):
+    folder = FOLDER / "voice_command_recognizer"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 2_700_000
+    assert "CC BY 4.0" in (folder / "README.md").read_text()
+    assert listener.seen_ is None
+    assert listener.background is None
+    assert not any(column.shape[-1:] == (listener.samples,) for column in listener.pack_state(share=False).values())
+
+
+def test_voice_command_recognizer_hears_nothing_in_noise(listener):
+    assert listener.commands[-2:] == ("_unknown_", "_silence_")
+    hiss = np.random.default_rng(0).normal(0, 0.01, 5 * 16_000).astype("float32")
+    assert list(listener.listen([hiss], 16_000)) == []
+
+
+def test_voice_command_recognizer_knows_real_commands(listener, real_data):
+    folder = real_data / "speech_commands"
+    index = pd.read_csv(folder / "index.csv", keep_default_na=False)
+    part = index[index.split == "validation"]
+    said = listener.predict({"sound": np.array([str(folder / path) for path in part.path], object)})["command"]
+    assert (said.to_numpy() == part.label.to_numpy()).mean() > 0.8
