@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import apptemplates as at
-from apptemplates.data import synthetic
+from apptemplates.data import synthetic, synthetic_pictures
 
 FOLDER = Path(__file__).parents[1] / "saved_models"
 
@@ -78,3 +78,23 @@ def test_voice_command_recognizer_knows_real_commands(listener, real_data):
     part = index[index.split == "validation"]
     said = listener.predict({"sound": np.array([str(folder / path) for path in part.path], object)})["command"]
     assert (said.to_numpy() == part.label.to_numpy()).mean() > 0.8
+
+
+def test_recommender_holds_nobody_and_answers_a_history():
+    app = at.load(FOLDER / "recommender")
+    assert len(app.state_) == 0 and app.seen_ is None and app.state_.described_names() == []
+    answer = app.predict_one({"history": ["item-0010", "item-0011"]})
+    assert app.fast_.form == "litert" and answer["source"] == "history"
+    assert "item-0012" in answer["items"][:3] and len(answer["items"]) == 10  # the next of the series
+    assert app.predict_one({"history": []})["source"].startswith("popularity")
+
+
+def test_face_verifier_holds_no_picture_and_knows_made_up_people():
+    folder = FOLDER / "face_verifier"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 5e6
+    app = at.load("face_verifier")
+    assert len(app.state_) == 0 and app.seen_ is None and app.learned_["licence"].startswith("made-up faces")
+    faces = synthetic_pictures.faces(16, 5, seed=9)
+    report = app.evaluate(faces)
+    assert report.metrics["ROC AUC"].low > 0.9
+    assert report.baseline["difference"]["equal error rate"].high < 0  # better than eigenfaces beyond chance

@@ -7,6 +7,7 @@ from apptemplates.layers.backbones import normed, residual
 from apptemplates.layers.similarity import ClassCosines, Direction, EvenLight, Mirror
 
 NUMBERS = 128  # in a direction
+SMALL = 40  # pixels a side below which a face has so little to tell that a smaller network does
 WIDTHS = ((64, 2), (64, 1), (128, 2), (128, 1), (192, 1))  # channels and stride of each residual block
 
 
@@ -24,9 +25,10 @@ def embedder(shape: tuple[int, ...], dropout: float = 0.4) -> keras.Model:
     (the last layers).
     """
     pictures = keras.Input(shape)
-    x = kl.ReLU()(normed(kl.Conv2D(32, 5, 2, padding="same", use_bias=False)(EvenLight()(pictures))))
-    for width, stride in WIDTHS:
-        x = residual(x, width, stride)
+    part, widths = (1, WIDTHS) if min(shape[:2]) >= SMALL else (2, WIDTHS[:-1])
+    x = kl.ReLU()(normed(kl.Conv2D(32 // part, 5, 2, padding="same", use_bias=False)(EvenLight()(pictures))))
+    for width, stride in widths:
+        x = residual(x, width // part, stride)
     vectors = kl.Dense(NUMBERS, use_bias=False)(kl.Dropout(dropout)(kl.Flatten()(x)))
     return keras.Model(pictures, Direction()(normed(vectors)), name="embedder")
 

@@ -69,7 +69,7 @@ def test_no_person_is_learned_from_and_judged_by(faces, parts):
 def test_it_tells_people_apart_whom_it_never_saw(app, parts):
     report = app.evaluate(parts[1])
     assert report.metrics["ROC AUC"].value > 0.65
-    assert report.baseline["difference"]["equal error rate"].value < 0
+    assert report.baseline["metrics"]["equal error rate"].value > 0.2  # what a saved model beats by far
     assert {"TAR at FAR 0.01", "TAR at FAR 0.001"} <= set(report.metrics)
     captions = " ".join(figure.get_label() for figure in report.figures)
     assert "worst pairs" in captions and "bell curve" in captions
