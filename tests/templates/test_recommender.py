@@ -130,14 +130,31 @@ def test_a_bad_query_keeps_its_row(app):
 # ---- ids, times and ratings ----------------------------------------------------
 
 
-def test_ids_are_the_same_however_they_are_written():
+@pytest.fixture(scope="module")
+def numbered():
+    """Fitted on ids that are numbers, everything told twice, and one user who took a single thing."""
     numbers = {"user": np.unique(FIRST["user"], return_inverse=True)[1], "item": [int(n[-4:]) for n in FIRST["item"]]}
-    app = at.Recommender(**QUICK).fit(numbers, verbose=0)
-    expected = app.predict_one({"user": 3})
-    assert expected["items"] == app.predict_one({"user": 3.0})["items"] == app.predict_one({"user": "3"})["items"]
+    twice = {name: np.append(np.tile(column, 2), [value]) for (name, column), value in zip(numbers.items(), (999, 1))}  # noqa: B905
+    return at.Recommender(**QUICK).fit(twice, verbose=0)
+
+
+def test_ids_are_the_same_however_they_are_written(numbered):
+    expected = numbered.predict_one({"user": 3})
+    assert expected["items"] == numbered.predict_one({"user": 3.0})["items"]
+    assert expected["items"] == numbered.predict_one({"user": "3"})["items"]
     assert all(item.isdigit() for item in expected["items"])
     floats = {"history": [[1.0, 2.0]]}
-    assert app.predict(floats)["items"][0] == app.predict_one({"history": ["1", "2"]})["items"]
+    assert numbered.predict(floats)["items"][0] == numbered.predict_one({"history": ["1", "2"]})["items"]
+
+
+def test_duplicate_interactions_count_once(numbered, sets):
+    assert len(numbered.state_.code) == len(sets.state_.code) + 1
+    ours, theirs = (np.sort(one._learned_parts()[1]) for one in (numbered, sets))
+    np.testing.assert_allclose(ours, theirs, atol=0.02)  # how popular items are
+
+
+def test_a_user_with_one_interaction_is_answered(numbered):
+    assert numbered.predict_one({"user": 999})["source"] == "user"
 
 
 def test_an_id_of_none_is_refused():
@@ -149,10 +166,9 @@ def test_an_id_of_none_is_refused():
 
 def test_the_order_of_rows_does_not_matter_where_times_are_known(app):
     mixed = take(FIRST, np.random.default_rng(0).permutation(len(FIRST["user"])))
-    again = shop().fit(mixed, verbose=0)
-    some = {"user": np.unique(FIRST["user"])[:10]}
-    for user in some["user"]:
-        ours, theirs = (one.state_.names[one.state_.code[one.state_.span(user)]].tolist() for one in (app, again))
+    state = app.remember(app.record.check("test", mixed)[0], app.open_state({}))
+    for user in np.unique(FIRST["user"])[:10]:
+        ours, theirs = (one.names[one.code[one.span(user)]].tolist() for one in (app.state_, state))
         assert ours == theirs
 
 
@@ -164,13 +180,6 @@ def test_equal_times_keep_the_order_of_the_table():
     assert state.names[state.code[state.span("a")]].tolist() == ["x", "y"]
 
 
-def test_duplicate_interactions_count_once(sets):
-    twice = {name: np.concatenate([column, column]) for name, column in BARE.items()}
-    app = at.Recommender(**QUICK).fit(twice, verbose=0)
-    assert len(app.state_.code) == len(sets.state_.code)
-    np.testing.assert_allclose(app._learned_parts()[1], sets._learned_parts()[1], atol=0.02)
-
-
 def test_ratings_outside_the_scale_are_refused():
     spoilt = {**FIRST, "rating": FIRST["rating"].copy()}
     spoilt["rating"][7] = 11
@@ -178,19 +187,23 @@ def test_ratings_outside_the_scale_are_refused():
         shop(rating="rating").fit(spoilt, verbose=0)
 
 
-def test_what_was_not_liked_is_not_recommended_again():
-    app = shop(rating="rating", liked=3.5).fit(FIRST, verbose=0)
+@pytest.fixture(scope="module")
+def rated():
+    """Fitted on what was liked, with features told beforehand, also of an item that nobody took."""
+    more = {"item": ["item-0000", "later"], "category": ["tea", "tea"], "price": [3.0, 3.0]}
+    return shop(rating="rating", liked=3.5).describe(more).fit(FIRST, verbose=0)
+
+
+def test_what_was_not_liked_is_not_recommended_again(rated):
     user = next(u for u, r in zip(FIRST["user"], FIRST["rating"], strict=True) if r < 3.5)
-    items = app.predict_one({"user": user, "k": 40})["items"]
-    assert not taken_by(user) & set(items)
+    assert not taken_by(user) & set(rated.predict_one({"user": user, "k": 40})["items"])
     disliked = FIRST["item"][(FIRST["user"] == user) & (FIRST["rating"] < 3.5)]
-    assert not set(disliked) & {name for reasons in app.predict_one({"user": user})["because"] for name in reasons}
+    assert not set(disliked) & {name for reasons in rated.predict_one({"user": user})["because"] for name in reasons}
 
 
-def test_a_user_with_one_interaction_is_answered():
-    table = {name: np.append(BARE[name], [value]) for name, value in (("user", "newcomer"), ("item", "item-0001"))}
-    app = at.Recommender(**QUICK).fit(table, verbose=0)
-    assert app.predict_one({"user": "newcomer"})["source"] in ("user", "popularity (user is not known)")
+def test_items_described_before_learning_are_known(rated):
+    learned = rated.learned_["learned"]
+    assert "later" in rated.learned_["items"][learned:]
 
 
 @pytest.mark.parametrize(("role", "value"), [("user", "ann"), ("item", "tea")])
@@ -272,12 +285,6 @@ def test_an_item_nobody_took_is_ranked_by_its_features(app, tmp_path):
     assert own["source"] == "features" and own["because"][0] in ([], ["brand new"])
     again.save(tmp_path / "model")
     assert "brand new" in at.load(tmp_path / "model").learned_["items"]
-
-
-def test_items_described_before_learning_are_known():
-    more = {"item": ["item-0000", "later"], "category": ["tea", "tea"], "price": [3.0, 3.0]}
-    app = shop().describe(more).fit(FIRST, verbose=0)
-    assert "later" in app.learned_["items"] and app.learned_["learned"] < len(app.learned_["items"])
 
 
 def test_describe_needs_features(sets):
@@ -372,5 +379,11 @@ def test_lines_of_items_are_read(tmp_path):
     lines = [" ".join([str(u), *FIRST["item"][FIRST["user"] == u]]) for u in np.unique(FIRST["user"])]
     file = tmp_path / "taken.txt.gz"
     file.write_bytes(gzip.compress("\n".join(lines).encode()))
-    app = at.Recommender(**QUICK, time="place", hold_out="last").fit(file, verbose=0)
-    assert app.learned_["kind"] == "sequences" and len(app.state_) == 150
+    app = at.Recommender(**QUICK, time="place", hold_out="last")
+    assert not [one for one in app.check(file).findings if one.severity == "error"]
+    earlier, later = app.split(app.record.check("test", app._read(file))[0])
+    last = {user: FIRST["item"][FIRST["user"] == user][-1] for user in np.unique(FIRST["user"])}
+    assert (
+        dict(zip(later["user"], later["item"], strict=True)) == last
+        and len(earlier["user"]) == len(FIRST["user"]) - 150
+    )
