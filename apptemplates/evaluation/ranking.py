@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+MOST = 200_000  # lists whose numbers are kept
 NAMES = ("NDCG", "recall", "hit rate")
 
 
@@ -80,8 +81,7 @@ def discounts(k: int) -> np.ndarray:
 # ---- of lists ----------------------------------------------------------------
 
 
-@lru_cache(maxsize=200_000)  # intervals score the same lists hundreds of times
-def of_list(items: tuple[str, ...], taken: tuple[str, ...], k: int) -> tuple[float, float, float, float]:
+def of_list(items: Sequence[str], taken: Sequence[str], k: int) -> tuple[float, float, float, float]:
     """NDCG@k, recall@k, hit rate@k and MRR@k of one list, best item first, against what was taken."""
     right = set(taken)
     places = [place for place, item in enumerate(items[:k]) if item in right]
@@ -98,6 +98,7 @@ def score(
     k: int,
     popularity: Mapping[str, float] | None = None,
     catalogue: int = 0,
+    known: "Known | None" = None,
 ) -> dict[str, float]:
     """The means over all lists, and what the lists do to the catalogue.
 
@@ -107,23 +108,59 @@ def score(
         k: How many count.
         popularity: The share of people who took an item, by item.
         catalogue: How many items there are to recommend.
+        known: Numbers of lists that were scored before; intervals score the same lists hundreds of times.
 
     Returns:
         Named numbers. Coverage is the share of the catalogue in any list; novelty the mean of -log2 of popularity, in
         bits; popularity bias how much more popular the recommended items are than those taken, as a ratio.
     """
-    rows = np.array([of_list(tuple(list_), tuple(right), k) for list_, right in zip(items, taken, strict=True)])
-    rows = rows.reshape(len(items), 4)
+    known = Known(popularity) if known is None else known
+    found = [known.row(list_, right, k) for list_, right in zip(items, taken, strict=True)]
+    rows = np.array([numbers for numbers, _ in found]).reshape(len(items), 8)
     numbers = {f"{name}@{k}": mean(rows[:, place]) for place, name in enumerate((*NAMES, "MRR"))}
     if popularity:
-        shown = [item for list_ in items for item in list_[:k]]
-        ours = np.array([popularity.get(item, 0.0) for item in shown])
-        theirs = np.array([popularity.get(item, 0.0) for right in taken for item in right])
-        least = min((share for share in popularity.values() if share > 0), default=1.0) / 2
-        numbers["coverage"] = len(set(shown)) / max(catalogue, 1)
-        numbers["novelty"] = mean(-np.log2(np.maximum(ours, least)))
-        numbers["popularity bias"] = mean(ours) / max(mean(theirs), least)
+        shown, rare, ours, theirs = rows[:, 4:].sum(axis=0) / max(len(items), 1)
+        right = sum(len(one) for one in taken) / max(len(items), 1)
+        listed = np.unique(np.concatenate([codes for _, codes in found] or [np.zeros(0, int)]))
+        numbers["coverage"] = len(listed) / max(catalogue, 1)
+        numbers["novelty"] = rare / max(shown, 1e-12)
+        numbers["popularity bias"] = (ours / max(shown, 1e-12)) / max(theirs / max(right, 1e-12), known.least)
     return numbers
+
+
+class Known:
+    """Numbers of lists by what the list is, so that none is worked out twice.
+
+    Args:
+        popularity: The share of people who took an item, by item.
+    """
+
+    def __init__(self, popularity: Mapping[str, float] | None) -> None:
+        self.popularity = popularity or {}
+        self.code = {item: place for place, item in enumerate(self.popularity)}
+        self.least = min((share for share in self.popularity.values() if share > 0), default=1.0) / 2
+        self.rows: dict[int, tuple[Any, Any, int, Any]] = {}
+
+    def row(self, items: Sequence[str], taken: Any, k: int) -> tuple[tuple[float, ...], np.ndarray]:
+        """The numbers of one list, and a code for each of its items.
+
+        Returns:
+            NDCG, recall, hit rate and MRR; then, summed, count, novelty and popularity of the items shown and popularity
+            of those taken. And codes (k,).
+        """
+        kept = self.rows.get(id(items))
+        if kept is not None and kept[0] is items and kept[1] == taken and kept[2] == k:  # not another at the same place
+            return kept[3]  # type: ignore[no-any-return]
+        shown = list(items[:k])
+        shares = np.array([self.popularity.get(item, 0.0) for item in shown])
+        rare = -np.log2(np.maximum(shares, self.least)).sum()
+        theirs = sum(self.popularity.get(item, 0.0) for item in taken)
+        codes = np.array([self.code.setdefault(item, len(self.code)) for item in shown], int)
+        row = (*of_list(shown, taken, k), float(len(shown)), float(rare), float(shares.sum()), float(theirs)), codes
+        if len(self.rows) > MOST:
+            self.rows.clear()
+        self.rows[id(items)] = items, taken, k, row
+        return row
 
 
 def mean(values: np.ndarray) -> float:

@@ -483,20 +483,22 @@ class Recommender(Template):
         return np.array([first[user] for user in self.remember(records, Histories()).people], object)
 
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
+        known = self._known_lists
         taken = [inference.listed(text) for text in truth["taken"]]
-        return ranking.score(taken, list(answers["items"]), self.k, self._popularity, len(self.catalogue))
+        return ranking.score(taken, list(answers["items"]), self.k, known.popularity, len(self.catalogue), known)
 
     @property
-    def _popularity(self) -> dict[str, float]:
-        kept = self.__dict__.get("_popular")
+    def _known_lists(self) -> ranking.Known:
+        kept = self.__dict__.get("_lists")
         if kept is None or kept[0] is not self.model_:
-            names, (_, share) = self.learned_["items"], self._learned_parts()
-            kept = self._popular = self.model_, dict(zip(names, share.tolist(), strict=False))
+            shares = self._learned_parts()[1].tolist()
+            popularity = dict(zip(self.learned_["items"], shares, strict=False))
+            kept = self._lists = self.model_, ranking.Known(popularity)
         return kept[1]
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         taken = [inference.listed(text) for text in truth["taken"]]
-        return ranking_figures.pictures(taken, list(answers["items"]), self.k, self._popularity)
+        return ranking_figures.pictures(taken, list(answers["items"]), self.k, self._known_lists.popularity)
 
     def fit_baseline(self, train: Part) -> Table:
         everybody = self._liked_rows(self.remember(train.records, train.state)).values()
