@@ -76,7 +76,7 @@ class Recommender(Template):
     learns: str | None = None
     hold_out: str = "time"
     refit: bool = True
-    epochs: int = 60
+    epochs: int = 40
 
     card = Card(
         title="Recommender",
@@ -88,7 +88,7 @@ class Recommender(Template):
         data="Who took what, when there are times when, and what the items are like.",
     )
     target = ""  # nothing is labelled
-    patience = 6
+    patience = None  # type: ignore[assignment]  # rankings go on getting better when the loss no longer does
 
     def __post_init__(self) -> None:
         super().__post_init__()
