@@ -1,6 +1,6 @@
 """Recommender against simple methods, every unseen item ranked: prints the table that the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/recommend.py [ml-1m beauty lastfm ml-100k speed] [--judge test]
+    APPTEMPLATES_DATA=... python tests/benchmarks/recommend.py [ml-1m beauty lastfm ml-100k speed] [--judge test] [--minutes 12]
 
 ml-1m: the given split, sets, NDCG@20 and recall@20. beauty, lastfm: the last item of each line is the test, sequences,
 hit rate@10 and NDCG@10. ml-100k: a random 80/10/10 of each user's items, seed 2026, sets, NDCG@10. Each is fitted to
@@ -62,11 +62,11 @@ def load(name: str) -> tuple[Any, Split]:
     return at.Recommender(k=10, time="place", hold_out="last"), last_ones(name)
 
 
-def measure(name: str, seed: int, judge: str) -> None:
+def measure(name: str, seed: int, judge: str, limit: float | None) -> None:
     """Fits and judges one set."""
     app, (train, test) = load(name)
     began = time.perf_counter()
-    app = app.clone(seed=seed).fit(train, verbose=0)
+    app = app.clone(seed=seed).fit(train, minutes=limit, verbose=0)
     minutes = (time.perf_counter() - began) / 60
     learned = app.learned_
     print(
@@ -163,13 +163,14 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=["ml-1m", "beauty", "lastfm", "ml-100k", "speed"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--judge", choices=("test", "held-out"), default="test")
+    parser.add_argument("--minutes", type=float, help="of each fit, at most")
     arguments = parser.parse_args()
     for name in arguments.sets:
         if name == "speed":
             speed()
         else:
             for seed in arguments.seeds:
-                measure(name, seed, arguments.judge)
+                measure(name, seed, arguments.judge, arguments.minutes)
 
 
 if __name__ == "__main__":
