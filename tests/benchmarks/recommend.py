@@ -1,6 +1,6 @@
 """Recommender against simple methods, every unseen item ranked: prints the table that the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/recommend.py [ml-1m beauty lastfm ml-100k speed] [--judge test] [--minutes 12]
+    APPTEMPLATES_DATA=... python tests/benchmarks/recommend.py [ml-1m beauty lastfm ml-100k speed] [--judge test]
 
 ml-1m: the given split, sets, NDCG@20 and recall@20. beauty, lastfm: the last item of each line is the test, sequences,
 hit rate@10 and NDCG@10. ml-100k: a random 80/10/10 of each user's items, seed 2026, sets, NDCG@10. Each is fitted to

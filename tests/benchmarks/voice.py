@@ -12,6 +12,7 @@ speakers left out in turn. Choices were made on validation clips only.
 import argparse
 import copy
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from apptemplates.data import made_sounds
 from apptemplates.deploy import fast
 from apptemplates.evaluation import streams
 from apptemplates.inference import sounds
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "saved_models" / "recipes"))
+from voice_command_recognizer import clips
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"])
 LEARNED, HELD_OUT = ("doing_the_dishes", "pink_noise"), ("exercise_bike", "running_tap")
@@ -37,14 +41,7 @@ def recordings(names: tuple[str, ...]) -> list[str]:
 
 def commands(split: str) -> dict[str, np.ndarray]:
     """One part of the official split."""
-    folder = DATA / "speech_commands"
-    index = pd.read_csv(folder / "index.csv", keep_default_na=False)
-    part = index[index.split == split]
-    return {
-        "sound": np.array([str(folder / path) for path in part.path], object),
-        "command": part.label.to_numpy(object),
-        "speaker": part.speaker.to_numpy(object),
-    }
+    return clips(DATA, split)
 
 
 def digits() -> pd.DataFrame:
