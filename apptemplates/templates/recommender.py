@@ -326,7 +326,7 @@ class Recommender(Template):
         items = self.learned_["learned"]
         if self._sequences:
             # the loss needs the items' vectors of the network that learns, in the refit another than `network_`
-            self._learning = sequence.next_item_network(items, PLACES, 64, dropout=0.5 if items > 1000 else 0.3)
+            self._learning = sequence.next_item_network(items, PLACES, 64, dropout=0.3)
             return self._learning
         width, members = (600, MEMBERS) if items > 1000 else (200, 1)
         return item_networks.set_network(items, width, width // 3, 1000, self.seed, members=members)
@@ -356,7 +356,7 @@ class Recommender(Template):
                 return None
             features, target = interactions.packed(histories, PLACES, last_only=not training)
             # a row holds the steps of several people
-            return batches.shuffled(features, target, max(1, self.batch_size // 8), training=training, seed=self.seed)
+            return batches.shuffled(features, target, max(1, self.batch_size // 16), training=training, seed=self.seed)
         people = [user for user in given if len(given[user]) and (taken is None or len(taken.get(user, [])))]
         items = self.learned_["learned"]
         if len(people) * items > CELLS:
