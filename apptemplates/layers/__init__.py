@@ -4,12 +4,28 @@ from apptemplates.layers import (
     classes,
     decision,
     ensemble,
+    face_embedding,
+    face_networks,
     item_networks,
     ranking,
     sequence,
+    similarity,
     sound,
     tabular,
     text,
 )
 
-__all__ = ["classes", "decision", "ensemble", "item_networks", "ranking", "sequence", "sound", "tabular", "text"]
+__all__ = [
+    "classes",
+    "decision",
+    "ensemble",
+    "face_embedding",
+    "face_networks",
+    "item_networks",
+    "ranking",
+    "sequence",
+    "similarity",
+    "sound",
+    "tabular",
+    "text",
+]
