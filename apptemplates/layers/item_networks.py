@@ -90,18 +90,12 @@ class Together(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 def taken_loss(target: Any, logits: Any) -> Any:
-    """Cross-entropy (n,) of one choice among all items, summed over what was taken (n, items), of the mean member.
-
-    The logits are (n, members, items).
-    """
-    chances = ops.log_softmax(logits, axis=-1)
-    return -ops.mean(ops.sum(ops.expand_dims(ops.cast(target, chances.dtype), 1) * chances, axis=-1), axis=-1)
+    """Cross-entropy (n,) of one choice among all items, summed over what was taken (n, items)."""
+    return -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
 
 
-def set_network(
-    items: int, width: int, code: int, steps: int, seed: int, dropout: float = 0.5, members: int = 1
-) -> Any:
-    """A network from what was taken (n, items) to scores of every item: variational autoencoders side by side.
+def set_network(items: int, width: int, code: int, steps: int, seed: int, dropout: float = 0.5) -> Any:
+    """A network from what was taken (n, items) to a score of every item: a variational autoencoder.
 
     Args:
         items: Number of items.
@@ -109,30 +103,19 @@ def set_network(
         code: Length of the code.
         steps: Until the code counts in full in the loss.
         seed: Of the draws.
-        dropout: Share of what was taken that is hidden while learning.
-        members: How many autoencoders learn on their own.
 
     Returns:
-        A `keras.Model` named "network" from flags to (n, members, items), with the layers "items_0", ...
+        A `keras.Model` named "network" with the layers "person" (the last vector) and "items" (the scores).
 
     Reference: Liang et al., 2018, Variational Autoencoders for Collaborative Filtering, arXiv:1802.05814.
     """
     kl = keras.layers
     taken = keras.Input((items,), name="taken")
-    unit = UnitLength()(kl.Rescaling(1.0)(taken))  # flags come as bytes
-    said = []
-    for member in range(members):
-        x = kl.Dropout(dropout, seed=seed + member)(unit)
-        x = kl.Dense(width, activation="tanh")(x)
-        x = NoisyCode(strength=0.2 / members, steps=steps, seed=seed + member)(kl.Dense(2 * code)(x))
-        x = kl.Dense(items, name=f"items_{member}")(kl.Dense(width, activation="tanh")(x))
-        said.append(kl.Reshape((1, items))(x))
-    return keras.Model(taken, kl.Concatenate(axis=1)(said) if members > 1 else said[0], name="network")
-
-
-def mean_member(network: Any) -> Any:
-    """A model from flags to one score (n, items), the mean of the members of `set_network`."""
-    return keras.Model(network.input, keras.layers.GlobalAveragePooling1D(name="mean_of_members")(network.output))
+    x = kl.Dropout(dropout, seed=seed)(UnitLength()(kl.Rescaling(1.0)(taken)))  # flags come as bytes
+    x = kl.Dense(width, activation="tanh", name="first")(x)
+    x = NoisyCode(steps=steps, seed=seed)(kl.Dense(2 * code)(x))
+    x = kl.Dense(width, activation="tanh", name="person")(x)
+    return keras.Model(taken, kl.Dense(items, name="items")(x), name="network")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -188,7 +171,7 @@ def flags(histories: Any, items: int) -> np.ndarray:
 def recalled(teacher: Any, features: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Targets (n, items) float32 that are half what was taken and half what a network of fewer items said before."""
     known = teacher.output_shape[-1]
-    logits = teacher.predict(features[:, :known].astype("float32"), batch_size=1024, verbose=0).mean(axis=1)
+    logits = teacher.predict(features[:, :known].astype("float32"), batch_size=1024, verbose=0)
     chance = np.exp(logits - logits.max(axis=1, keepdims=True))
     chance *= target.sum(axis=1, keepdims=True) / chance.sum(axis=1, keepdims=True)
     blended = 0.5 * target.astype("float32")

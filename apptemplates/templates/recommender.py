@@ -25,7 +25,6 @@ from apptemplates.template import Template
 PLACES = 50  # of a history that a network of sequences looks at
 LONGEST = 2048  # places of a history that a query can have
 JUDGED = 4_000  # people by whom a network of sequences is judged while it learns
-MEMBERS = 3  # autoencoders of many items that learn side by side
 SAMPLED = 20_000  # items up to which the loss takes all of them, and above a sample of so many
 CELLS = 2_000_000_000  # users times items that a network of sets can learn from
 
@@ -328,8 +327,8 @@ class Recommender(Template):
             # the loss needs the items' vectors of the network that learns, in the refit another than `network_`
             self._learning = sequence.next_item_network(items, PLACES, 64, dropout=0.3)
             return self._learning
-        width, members = (600, MEMBERS) if items > 1000 else (200, 1)
-        return item_networks.set_network(items, width, width // 3, 1000, self.seed, members=members)
+        width = 600 if items > 1000 else 200
+        return item_networks.set_network(items, width, width // 3, 1000, self.seed)
 
     def stages(self) -> tuple[Stage, ...]:
         return (Stage(rate=3.0 if self._sequences else 1.0),)  # attention begins to learn late at small steps
@@ -433,7 +432,7 @@ class Recommender(Template):
 
     @property
     def _scored(self) -> keras.Model:
-        return sequence.next_item(self.network_) if self._sequences else item_networks.mean_member(self.network_)
+        return sequence.next_item(self.network_) if self._sequences else self.network_
 
     def _build(self, weights: tuple[np.ndarray, ...], popular: np.ndarray) -> keras.Model:
         """The graph of what was learned, which is what answers from now on."""
@@ -552,7 +551,7 @@ class Recommender(Template):
         if self._sequences:
             vectors = np.asarray(self.network_.get_layer("items").vectors)
         else:
-            vectors = np.asarray(self.network_.get_layer("items_0").kernel).T
+            vectors = np.asarray(self.network_.get_layer("items").kernel).T
         learned = self.learned_["learned"]
         if len(self.catalogue) > learned:
             directions = item_features.encode(

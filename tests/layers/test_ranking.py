@@ -80,7 +80,7 @@ def test_the_whole_graph_ranks_as_numpy_does(closed, tmp_path):
     items, places = 12, 6
     history = keras.Input((places,), dtype="int32", name="history")
     preprocessor = keras.Model({"history": history}, ranking.Taken(items)(history), name="preprocessor")
-    network = item_networks.mean_member(item_networks.set_network(items, 8, 4, 10, 0))
+    network = item_networks.set_network(items, 8, 4, 10, 0)
     weights = random.normal(size=(items, items)).astype("float32")
     simple = ranking.Simple(item_networks.Together(name="closed"), (weights,), 0, 0.5)
     if closed == "item-kNN":
