@@ -145,8 +145,8 @@ class Known:
         """The numbers of one list, and a code for each of its items.
 
         Returns:
-            NDCG, recall, hit rate and MRR; then, summed, count, novelty and popularity of the items shown and popularity
-            of those taken. And codes (k,).
+            NDCG, recall, hit rate and MRR; then, summed, count, novelty and popularity of the items shown and
+            popularity of those taken. And codes (k,).
         """
         kept = self.rows.get(id(items))
         if kept is not None and kept[0] is items and kept[1] == taken and kept[2] == k:  # not another at the same place

@@ -75,7 +75,7 @@ class Recommender(Template):
     learns: str | None = None
     hold_out: str = "time"
     refit: bool = True
-    epochs: int = 40
+    epochs: int = 60
 
     card = Card(
         title="Recommender",
@@ -87,7 +87,6 @@ class Recommender(Template):
         data="Who took what, when there are times when, and what the items are like.",
     )
     target = ""  # nothing is labelled
-    patience = None  # type: ignore[assignment]  # rankings go on getting better when the loss no longer does
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,6 +178,11 @@ class Recommender(Template):
     @property
     def headline(self) -> str:  # type: ignore[override]
         return f"NDCG@{self.k}"
+
+    @property
+    def patience(self) -> int | None:  # type: ignore[override]
+        # what a network of sequences ranks goes on getting better when the loss no longer does
+        return None if self._sequences else 6
 
     @property
     def baseline_name(self) -> str:  # type: ignore[override]
@@ -329,6 +333,9 @@ class Recommender(Template):
             return self._learning
         width = 600 if items > 1000 else 200
         return item_networks.set_network(items, width, width // 3, 1000, self.seed)
+
+    def passes(self, rows: int) -> int:
+        return max(1, 2 * self.epochs // 3) if self._sequences else self.epochs
 
     def stages(self) -> tuple[Stage, ...]:
         return (Stage(rate=3.0 if self._sequences else 1.0),)  # attention begins to learn late at small steps
