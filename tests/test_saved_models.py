@@ -98,3 +98,12 @@ def test_face_verifier_holds_no_picture_and_knows_made_up_people():
     report = app.evaluate(faces)
     assert report.metrics["ROC AUC"].low > 0.9
     assert report.baseline["difference"]["equal error rate"].high < 0  # better than eigenfaces beyond chance
+
+
+def test_medical_scan_classifier_holds_no_scan_and_answers_one():
+    app = at.load(FOLDER / "medical_scan_classifier")
+    assert app.seen_ is None and not [name for name in app.pack_state(share=False) if name.startswith("valid/record")]
+    scan = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
+    answer = app.predict_one({"image": scan})
+    assert app.fast_.form == "litert" and answer["finding"] in ("normal", "pneumonia")
+    assert "CC BY 4.0" in (FOLDER / "medical_scan_classifier" / "README.md").read_text()
