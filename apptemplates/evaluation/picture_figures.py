@@ -164,7 +164,7 @@ def heat_maps(images: np.ndarray, maps: dict[str, np.ndarray], titles: Sequence[
     figure.set_label(
         "Where it was seen. Each row is a picture and, laid over it, how much each place speaks for the answer: "
         f"{' and '.join(maps)}. The yellower, the more. A map that marks the border, a label or a device instead of "
-        "the organ is a warning."
+        "what was asked about is a warning."
     )
     for row in range(rows):
         picture = images[row] if images.shape[-1] == 3 else np.repeat(images[row], 3, axis=-1)
