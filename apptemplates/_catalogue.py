@@ -38,6 +38,12 @@ ENTRIES: tuple[Entry, ...] = (
         "What will somebody take next, and because of what?",
     ),
     Entry(
+        "TextGenerator",
+        "text_generator",
+        "Text generator",
+        "How does this text go on, in the manner of the texts it learned from?",
+    ),
+    Entry(
         "VoiceCommandRecognizer",
         "voice_command_recognizer",
         "Voice command recognizer",

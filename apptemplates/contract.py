@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from apptemplates.data.fingerprint import imagined
 from apptemplates.data.schema import Schema
 from apptemplates.data.table import Table, concat, take
 
@@ -192,6 +193,18 @@ class Contract(abc.ABC):
     def prepare_records(self, records: Table, state: Any) -> Table:
         """The network's inputs from canonical records, where these are not queries; else as `prepare`."""
         return self.prepare(records, state)
+
+    def make_golden(self, inputs: Table) -> Table:
+        """A few made-up inputs of the graph, by whose answers a saved folder is checked when it is opened.
+
+        Args:
+            inputs: Prepared queries, to be like; nothing of them may be kept.
+        """
+        return imagined(inputs, self.seed)  # type: ignore[attr-defined]
+
+    def network_in(self, model: Any) -> Any:
+        """The network that the graph holds as it is, so that a folder need not hold it twice; else None."""
+        return None
 
     def look(self, records: Table, inputs: Table) -> list[Any]:
         """Findings that need decoded media, such as one picture under two labels."""

@@ -13,7 +13,7 @@ import numpy as np
 from apptemplates import training
 from apptemplates.contract import WEIGHT, Contract, Part, readable
 from apptemplates.data import preflight
-from apptemplates.data.fingerprint import describe, fingerprint, imagined, row_marks
+from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
@@ -170,7 +170,9 @@ def go_on(
     fresh.learned_["finetuned"] = {**done, "data": describe(train.records, valid.records)}
     decide(fresh, train, valid)
     # the baseline stays what it was: the simple method does not go on learning
-    fresh.golden_, fresh.baseline_ = app.golden_, app.baseline_
+    fresh.baseline_ = app.baseline_
+    if type(app).make_golden is Contract.make_golden:  # drawn like the first records, which were more
+        fresh.golden_ = app.golden_
     if app.seen_ is not None:
         fresh.seen_ = np.union1d(app.seen_, fresh.seen_)
     return fresh
@@ -256,7 +258,7 @@ def decide(app: Any, train: Part, valid: Part) -> None:
     queries, truth = app.make_trials(valid.records)
     own = type(app).prepare_records is not Contract.prepare_records
     inputs = readable(valid.ask(queries))[0] if own else valid.inputs
-    app.golden_ = imagined(inputs if own else train.inputs, app.seed)
+    app.golden_ = app.make_golden(inputs if own else train.inputs)
     app.call_, app.fast_ = fast.batch(app.model_), None
     app.apply_policy()
     app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT}, train.inputs)

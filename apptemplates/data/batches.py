@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+COLD = 16  # one window of so many is learned as if nothing stood before it
 COPIED = 2**26  # bytes of a column that TensorFlow may hold a second time
 
 
@@ -104,8 +105,8 @@ def windows(
 ) -> "tf.data.Dataset[Any]":
     """Batches of (tokens (b, before + length), next tokens (b, length)) from one row of tokens.
 
-    In training, windows begin anywhere; else they lie end to end, and `before` tokens stand in front of each, 0 in
-    front of the first.
+    In training, windows begin anywhere; else they lie end to end. `before` tokens stand in front of each; 0 in front of
+    the first and, in training, of one in sixteen, so that the beginning of a text is learned, too.
 
     Args:
         stream: (n,) whole numbers in memory or in a file (np.memmap).
@@ -130,6 +131,8 @@ def windows(
             part = stream[max(0, start - before) : start + length + 1]
             offset = max(0, before - start)
             row[offset : offset + len(part)] = part
+        if training:
+            rows[rng.random(len(rows)) < 1 / COLD, :before] = 0
         return rows
 
     def both(index: Any) -> Any:
@@ -138,3 +141,12 @@ def windows(
 
     total = count if steps is None else steps * batch_size
     return tf.data.Dataset.range(total).batch(batch_size, drop_remainder=training and total > batch_size).map(both)
+
+
+def side_by_side(first: "tf.data.Dataset[Any]", second: "tf.data.Dataset[Any]") -> "tf.data.Dataset[Any]":
+    """Batches whose rows are those of a batch of each; as many as the shorter one has."""
+
+    def joined(one: Any, other: Any) -> Any:
+        return tuple(tf.concat(pair, axis=0) for pair in zip(one, other, strict=True))
+
+    return tf.data.Dataset.zip(first, second).map(joined)

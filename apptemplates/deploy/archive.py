@@ -59,7 +59,7 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
     answers = app.call_(app.golden_)
     fast = app.fast_ or Fast(app.model_, None, app.golden_)
     _save_model(app.model_, folder / "model.keras")
-    if app.network_ is not None:
+    if app.network_ is not None and app.network_in(app.model_) is None:
         _save_model(app.network_, folder / "network.keras")
     if fast.content:
         (folder / "one.tflite").write_bytes(fast.content)
@@ -153,7 +153,8 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
         except (TypeError, ValueError) as error:
             raise ArchiveError(f"its parameters do not fit this version of {content['class']} ({error})") from error
         model = _open_model(place, content["versions"])
-        network = _open_keras(place / "network.keras", content["versions"]) if _has(place, "network.keras") else None
+        separate = _has(place, "network.keras")
+        network = _open_keras(place / "network.keras", content["versions"]) if separate else app.network_in(model)
         # Empty: the graph is known not to convert, so nobody tries again.
         one = (place / "one.tflite").read_bytes() if _has(place, "one.tflite") else b""
         report = Report.from_dict(layout.read_json(place / "report.json")) if _has(place, "report.json") else None

@@ -68,7 +68,7 @@ def write_arrays(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray]
         content[f"{position}_ends"] = np.cumsum([len(word) for word in words], dtype=np.int64)
         content[f"{position}_shape"] = np.array(column.shape, np.int64)
     with open(path, "wb") as file:
-        np.savez(file, **content)  # type: ignore[arg-type]
+        np.savez_compressed(file, **content)  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -20,12 +20,13 @@ class KneserNey:
         order: Tokens in the longest n-gram.
         tokens: Number of different tokens; number 0 is one never seen and gets no chance.
         arrays: What `arrays` gave.
+        known: How many of the tokens there were when it was counted; all by default.
 
     Reference: Chen and Goodman, 1999, An Empirical Study of Smoothing Techniques for Language Modeling.
     """
 
-    def __init__(self, order: int, tokens: int, arrays: Mapping[str, np.ndarray]) -> None:
-        self.order, self.tokens = order, tokens
+    def __init__(self, order: int, tokens: int, arrays: Mapping[str, np.ndarray], known: int | None = None) -> None:
+        self.order, self.tokens, self.known = order, tokens, known or tokens
         self._arrays = dict(arrays)
         self._first = self._unigrams(arrays)
         self._levels = [self._level(length, arrays) for length in range(2, order + 1)]
@@ -55,13 +56,27 @@ class KneserNey:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What the same model can be made from again."""
-        return {**self._arrays, "order": np.array(self.order), "tokens": np.array(self.tokens)}
+        numbers = {"order": self.order, "tokens": self.tokens, "known": self.known}
+        # keys in order lie close together: their differences are small numbers
+        near = {
+            name: compact(np.diff(column, prepend=column.dtype.type(0))) if name.startswith("keys") else column
+            for name, column in self._arrays.items()
+        }
+        return near | {name: np.array(number) for name, number in numbers.items()}
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> "KneserNey":
         """The model whose `arrays` these are."""
-        own = {name: column for name, column in arrays.items() if name not in ("order", "tokens")}
-        return cls(int(arrays["order"]), int(arrays["tokens"]), own)
+        own = {
+            name: np.cumsum(column, dtype=np.uint64) if name.startswith("keys") else column
+            for name, column in arrays.items()
+            if name not in ("order", "tokens", "known")
+        }
+        return cls(int(arrays["order"]), int(arrays["tokens"]), own, int(arrays["known"]))
+
+    def widened(self, tokens: int) -> "KneserNey":
+        """The same counts where there are more different tokens, none of which was counted."""
+        return type(self)(self.order, tokens, self._arrays, self.known)
 
     def _unigrams(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         chances = np.full(self.tokens, 1 / max(1, self.tokens - 1))
@@ -95,6 +110,7 @@ class KneserNey:
             (n, tokens) float32, and (n,) int32 how many of the last tokens were seen together before.
         """
         history = np.asarray(history, np.int64)
+        history = np.where(history < self.known, history, 0)  # 0 was never counted either
         found = np.repeat(self._first[None].astype("float32"), len(history), axis=0)
         matched = np.zeros(len(history), np.int32)
         alive = np.arange(len(history))
@@ -102,7 +118,7 @@ class KneserNey:
             length = place + 1  # tokens of context
             if not len(alive) or not len(keys):
                 break
-            wanted = packed(history[alive, history.shape[1] - length :], self.tokens)
+            wanted = packed(history[alive, history.shape[1] - length :], self.known)
             where = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             there = keys[where] == wanted
             alive, where = alive[there], where[there]

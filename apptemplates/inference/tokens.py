@@ -1,7 +1,8 @@
 """Text to numbers and back: characters of any script, or pieces of bytes learned from the text itself."""
 
+import codecs
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,9 @@ class Tokens(Protocol):
     def decode(self, numbers: Iterable[int]) -> str:
         """The text of tokens, what stands for no text left out."""
 
+    def writer(self) -> Callable[[int], str]:
+        """A function of one token after the other that gives the text each completes."""
+
     def note(self) -> dict[str, Any]:
         """What `opened` makes the same from, as plain values for JSON."""
 
@@ -31,34 +35,39 @@ class Characters:
     """One token for each character (Unicode code point) that was seen.
 
     Args:
-        letters: Their code points, in order.
+        letters: Their code points, each once; the first has the number 2.
     """
 
     def __init__(self, letters: Iterable[int]) -> None:
-        self.letters = np.array(sorted(set(letters)), np.uint32)
+        self.letters = np.array(list(letters), np.uint32)
         self.size = len(self.letters) + FIRST
+        self._order = np.argsort(self.letters)
 
     @classmethod
     def learned(cls, texts: Iterable[str], known: Iterable[int] = ()) -> "Characters":
-        """Those of texts, with others known before; of more than 32,000 the most frequent."""
+        """Those of texts, after others known before, which keep their numbers; of many the 32,000 most frequent."""
         counts: dict[int, int] = {}
         for text in texts:
             points, times = np.unique(code_points(text), return_counts=True)
             for point, count in zip(points.tolist(), times.tolist(), strict=True):
                 counts[point] = counts.get(point, 0) + count
-        first = set(known)
-        others = sorted((point for point in counts if point not in first), key=lambda point: -counts[point])
-        return cls([*first, *others[: MOST - FIRST - len(first)]])
+        first = list(known)
+        others = sorted(set(counts) - set(first), key=lambda point: (-counts[point], point))
+        return cls([*first, *sorted(others[: MOST - FIRST - len(first)])])
 
     def encode(self, text: str) -> np.ndarray:
         points = code_points(text)
         if not len(self.letters):
             return np.zeros(len(points), np.int32)
-        place = np.minimum(np.searchsorted(self.letters, points), len(self.letters) - 1)
+        found = np.searchsorted(self.letters, points, sorter=self._order)
+        place = self._order[np.minimum(found, len(self.letters) - 1)]
         return np.where(self.letters[place] == points, place + FIRST, UNKNOWN).astype(np.int32)
 
     def decode(self, numbers: Iterable[int]) -> str:
         return "".join(chr(self.letters[number - FIRST]) for number in numbers if number >= FIRST)
+
+    def writer(self) -> Callable[[int], str]:
+        return lambda number: self.decode([number])
 
     def note(self) -> dict[str, Any]:
         return {"kind": "character", "letters": self.letters.tolist()}
@@ -103,6 +112,10 @@ class BytePairs:
         # not by the library: half a character at the end must not become three
         content = b"".join(self._bytes[number - FIRST] for number in numbers if number >= FIRST)
         return content.decode("utf-8", "replace")
+
+    def writer(self) -> Callable[[int], str]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return lambda number: decoder.decode(self._bytes[number - FIRST]) if number >= FIRST else ""
 
     def note(self) -> dict[str, Any]:
         return {"kind": "byte pair", "content": json.loads(self.content)}

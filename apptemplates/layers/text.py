@@ -268,10 +268,13 @@ class NextChances(keras.layers.Layer):
 def text_parts(
     tokens: int, width: int, blocks: int, heads: int, orders: int, rows: int, size: int, dropout: float
 ) -> dict[str, Any]:
-    """The layers of a language model by name, for `whole` and `step`."""
+    """The layers of a language model by name, for `whole` and `step`.
+
+    Vectors of n-grams, which learn a text by heart before all else, are dropped more often than the rest.
+    """
     kl = keras.layers
     parts: dict[str, Any] = {
-        "embedding": TokenEmbedding(tokens, width, orders, rows, size, dropout, name="embedding"),
+        "embedding": TokenEmbedding(tokens, width, orders, rows, size, min(0.5, 2.5 * dropout), name="embedding"),
         "drop": kl.Dropout(dropout, name="drop"),
         "level": RootMeanSquare(name="level"),
         "last_level": RootMeanSquare(name="last_level"),
@@ -297,11 +300,24 @@ def parts_of(model: Any) -> dict[str, Any]:
 
 def blocks_of(parts: dict[str, Any]) -> int:
     """How many blocks of attention and feed-forward there are."""
+    if "pretrained" in parts:
+        return int(parts["pretrained"].blocks)
     return sum(name.startswith("attention") for name in parts)
+
+
+def size_of(parts: dict[str, Any]) -> tuple[int, int]:
+    """How many tokens there are, and the width of a key."""
+    first = parts["pretrained"] if "pretrained" in parts else parts["embedding"]
+    return first.tokens, first.width
 
 
 def logits(parts: dict[str, Any], features: Any, caches: list[Any] | None = None, place: Any = None) -> Any:
     """Logits (n, t, v) from features (n, t, 1 + k); with caches of one place (n, 1, v). And rows to be kept."""
+    if "pretrained" in parts:
+        if caches is None:
+            return parts["pretrained"](features)[0], []
+        found, rows = parts["pretrained"]([features, place, *caches])
+        return found, ops.split(rows, len(caches), axis=-1)
     kept = []
     x = parts["level"](parts["drop"](parts["embedding"](features)))
     for block in range(blocks_of(parts)):
@@ -327,16 +343,39 @@ def step(parts: dict[str, Any], preprocessor: Any, before: int, context: int, or
     (n, context, 2 width), `counted` (n, v) and `matched` (n,) of the n-gram model. Outputs: `chances` (n, v) and the
     rows `keep0`, `keep1`, ... (n, 1, 2 width) to write at `place`.
     """
-    embedding = parts["embedding"]
+    size, width = size_of(parts)
     entries = {
         "tokens": keras.Input((before + 1,), dtype="int32", name="tokens"),
         "place": keras.Input((), dtype="int32", name="place"),
-        "counted": keras.Input((embedding.tokens,), name="counted"),
+        "counted": keras.Input((size,), name="counted"),
         "matched": keras.Input((), dtype="int32", name="matched"),
     }
     names = [f"cache{block}" for block in range(blocks_of(parts))]
-    entries |= {name: keras.Input((context, 2 * embedding.width), name=name) for name in names}
+    entries |= {name: keras.Input((context, 2 * width), name=name) for name in names}
     caches = [entries[name] for name in names]
     found, kept = logits(parts, preprocessor(entries["tokens"]), caches, entries["place"])
     chances = NextChances(orders, name="chances")([found, entries["counted"], entries["matched"]])
     return keras.Model(entries, {"chances": chances} | {f"keep{block}": row for block, row in enumerate(kept)})
+
+
+def widened(network: Any, tokens: int) -> Any:
+    """A network like one of `whole`, for more tokens: those it knows as they were, new ones small and by chance."""
+    old = parts_of(network)["embedding"]
+    if tokens == old.tokens:
+        return network
+    wider = keras.models.clone_model(
+        network, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), **more(layer, tokens)})
+    )
+    for after, before in zip(wider.weights, network.weights, strict=True):
+        value = np.asarray(before)
+        if after.shape != value.shape:  # of token vectors and their bias only
+            grown = np.array(after)
+            grown[: len(value)] = value
+            value = grown
+        after.assign(value)
+    return wider
+
+
+def more(layer: Any, tokens: int) -> dict[str, int]:
+    """What of a layer's configuration changes with the number of tokens."""
+    return {"tokens": tokens} if isinstance(layer, TokenEmbedding) else {}

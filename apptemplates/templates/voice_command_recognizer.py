@@ -387,6 +387,9 @@ class VoiceCommandRecognizer(Template):
         }
         return model
 
+    def network_in(self, model: keras.Model) -> keras.Model:
+        return model.get_layer("network")
+
     def _hours(self, clips: int) -> float:
         """How long to listen to what is no command, where there are so many clips."""
         return min(STREAM, max(30.0, 6 * self.seconds * clips)) / 3600
