@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PIECE = 16_384  # bytes of a passage of a file, at most
 BLOCK = 2**20  # bytes read at a time
 MANY = 20  # texts from which whole ones are held out, and where they begin and end is learned
+STRETCH, STRETCHES = 1000, 40  # characters that are held out in one place, at least, and places at most
 LITTLE = 20_000  # characters below which little can be learned
 IN_MEMORY = 2**25  # tokens of a stream that are not kept in a file
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -172,32 +173,50 @@ def documents(column: np.ndarray) -> np.ndarray:
 
 
 def hold_out(column: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Passages to learn from, and others: some whole texts where there are many, else the end of each text."""
+    """Passages to learn from, and others: some whole texts where there are many, else stretches from all over them.
+
+    The end of a single text would not do: it is about something that was hardly learned then, and what follows it, too.
+    """
     number = documents(column)
     count = int(number.max(initial=-1)) + 1
+    rng = np.random.default_rng(seed)
     if count >= MANY:
-        chosen = np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))]
+        chosen = rng.permutation(count)[: max(1, round(share * count))]
         later = np.isin(number, chosen)
         return column[~later], column[later]
     sides: tuple[list[Any], list[Any]] = ([], [])
     for text in range(count):
-        own = column[number == text]
-        sizes = np.array([size_of(passage) for passage in own])
-        wanted = sizes.sum() * (1 - share)
-        before = np.cumsum(sizes) - sizes
-        for passage, size, start in zip(own, sizes, before, strict=True):
-            if start + size <= wanted:
-                sides[0].append(passage)
-            elif start >= wanted:
-                sides[1].append(passage)
-            else:
-                first, second = parted(passage, (wanted - start) / size)
-                sides[0].extend(filter(size_of, [first]))
-                sides[1].extend(filter(size_of, [second]))
+        own = list(column[number == text])
+        total = sum(map(size_of, own))
+        stretches = int(np.clip(share * total // STRETCH, 1, STRETCHES))
+        each, size = total / stretches, share * total / stretches
+        for place in range(stretches):  # one from each of as many parts of the text
+            begin = place * each + rng.random() * (each - size)
+            before, own = parted(own, begin - (total - sum(map(size_of, own))))
+            held, own = parted(own, size)
+            sides[0].extend(before)
+            sides[1].extend(held)
+        sides[0].extend(own)
     halves = tuple(np.empty(len(side), object) for side in sides)
     for half, side in zip(halves, sides, strict=True):
         half[:] = side
     return halves  # type: ignore[return-value]
+
+
+def parted(passages: list[Any], size: float) -> tuple[list[Any], list[Any]]:
+    """Passages of one text up to so many characters, and those after; at the end of a line where one is near."""
+    first: list[Any] = []
+    rest = list(passages)
+    while rest and size > 0:
+        if size_of(rest[0]) <= size:
+            size -= size_of(rest[0])
+            first.append(rest.pop(0))
+            continue
+        one, other = halved(rest.pop(0), size)
+        first += filter(size_of, [one])
+        rest = [*filter(size_of, [other]), *rest]
+        break
+    return first, rest
 
 
 def size_of(passage: Any) -> int:
@@ -205,10 +224,10 @@ def size_of(passage: Any) -> int:
     return passage.stop - passage.start if isinstance(passage, Piece) else len(passage)
 
 
-def parted(passage: Any, share: float) -> tuple[Any, Any]:
-    """A passage as two, after so large a share of it, at the end of a line where one is near."""
+def halved(passage: Any, size: float) -> tuple[Any, Any]:
+    """A passage as two, after so many characters (of a file's: bytes), at the end of a line where one is near."""
     text = text_of(passage)
-    place = round(share * len(text))
+    place = round(size / max(1, size_of(passage)) * len(text))
     line = text.rfind("\n", max(0, place - 200), place) + 1
     first, second = text[: line or place], text[line or place :]
     if not isinstance(passage, Piece):

@@ -114,7 +114,7 @@ def loaded(preset: str, rank: int) -> tuple[PretrainedText, dict[str, Any]]:
         raise ValueError(f"preset {preset!r} has tokens of {type(coder).__name__}; those of byte pairs are taken, "
                          "such as GPT-2's.")  # fmt: skip
     merges = [tuple(pair.split(" ")) for pair in coder.merges]
-    content = {
+    content: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

@@ -113,6 +113,7 @@ class TextGenerator(Template):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.learned_: dict[str, Any] = {}
         checks = {
             "tokens": (self.tokens in coding.KINDS, f"one of {', '.join(coding.KINDS)}"),
             "size": (self.size in SIZES, f"one of {', '.join(SIZES)}"),
@@ -220,6 +221,8 @@ class TextGenerator(Template):
                 f"{self.name}: the text has {total:,} characters, at least {4 * self.context:,} are needed with "
                 f"context={self.context}; give more text, or choose a smaller context."
             )
+        texts = int(prose.documents(records[self.text]).max()) + 1
+        self.learned_.setdefault("ends", texts >= prose.MANY)  # from few texts nobody learns where they end
         train, valid = prose.hold_out(records[self.text], HELD_OUT, self.seed)
         return {self.text: train}, {self.text: valid}
 
@@ -231,12 +234,11 @@ class TextGenerator(Template):
         else:
             self._pretrained, self.learned_["tokens"] = pretrained_text.loaded(self.preset, RANK)
             coder = self._coder
-        stream = self._tokens_of(train)
-        ends = bool((stream == coding.BOUNDARY).any())
+        borders = int((self._tokens_of(train) == coding.BOUNDARY).sum())
+        ends = self.learned_.setdefault("ends", borders >= prose.MANY)
         newline = coder.encode("\n")
-        # where texts begin was learned only from several of them; else the beginning of a line is most like it
-        begin = coding.BOUNDARY if ends or newline[0] == coding.UNKNOWN else newline[0]
-        self.learned_ |= {"ends": ends, "begin": int(begin)}
+        # else the beginning of a line is most like that of a text
+        self.learned_["begin"] = int(coding.BOUNDARY if ends or newline[0] == coding.UNKNOWN else newline[0])
         entry = keras.Input((None,), dtype="int32", name="tokens")
         features = network_parts.HashedNgrams(self._orders, SIZES[self.size].rows, self._before, name="ngrams")(entry)
         return keras.Model(entry, features, name="preprocessor")

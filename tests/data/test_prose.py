@@ -88,13 +88,19 @@ def test_a_large_file_is_streamed_in_bounded_memory(tmp_path):
     assert most < 8e6
 
 
-def test_one_text_is_parted_at_its_end_and_many_are_parted_whole(tmp_path):
+def test_of_one_text_stretches_are_held_out_and_of_many_whole_ones(tmp_path):
     file = tmp_path / "book.txt"
     file.write_text(MIXED, newline="")
     for column in (read(file, prose="text")["text"], np.array([MIXED], object)):
         first, second = prose.hold_out(column, 0.1, 0)
-        assert joined(first) + joined(second) == MIXED
+        assert sorted(joined(first) + joined(second)) == sorted(MIXED)
+        assert all(prose.text_of(part) in MIXED for part in [*first, *second])
         assert 0.05 < len(joined(second)) / len(MIXED) < 0.15
+    book = "".join(f"Line {n} tells of {n * n}.\n" for n in range(6000))
+    first, second = prose.hold_out(np.array([book], object), 0.1, 0)
+    cuts = sorted(book.find(part) for part in [*first, *second])
+    whole = [book[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(book)], strict=True)]
+    assert len(second) == len(first) - 1 == 16 and sorted([*first, *second], key=book.find) == whole
     names = np.array([f"name{n}" for n in range(200)], object)
     first, second = prose.hold_out(names, 0.1, 0)
     assert len(second) == 20 and sorted([*first, *second]) == sorted(names)
