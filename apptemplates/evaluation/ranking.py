@@ -190,10 +190,13 @@ def gram(taken: Any) -> np.ndarray:
     return np.asarray(product.todense() if hasattr(product, "todense") else product, "float64")
 
 
-def ease_of_gram(together: np.ndarray, strength: float) -> np.ndarray:
-    """The weights of `ease` from what `gram` gives."""
+def ease_of_gram(together: np.ndarray, strength: float, dropout: float = 0.0) -> np.ndarray:
+    """The weights of `ease` from what `gram` gives, as if a share of what each person took were dropped while learning.
+
+    Reference: Steck, 2020, Autoencoders that don't overfit towards the Identity (dropout).
+    """
     ridge = together.copy()
-    ridge[np.diag_indices(len(ridge))] += strength
+    ridge[np.diag_indices(len(ridge))] += strength + dropout / (1 - dropout) * np.diag(together)
     inverse = np.linalg.inv(ridge)
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices(len(weights))] = 0.0

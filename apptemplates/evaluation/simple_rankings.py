@@ -3,6 +3,7 @@
 Histories are item rows from 1 in the order of time; scores have a column for each item.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ LATEST = 200  # places of a history that item-kNN looks at
 SHRINKS = (1.0, 5.0, 20.0)
 DECAYS = (1.0, 0.8, 0.5)
 WEIGHTS = (0.5, 0.75)  # powers by which the say of people with many items is lowered
-FAMES = (0.0, 0.1, 0.2)  # powers by which the scores of popular items are lowered
+DROPOUTS = (0.0, 0.5, 0.7)  # shares of what each took that are thought away
+FAMES = (0.1, 0.0, 0.05, 0.15, 0.2)  # powers by which the scores of popular items are lowered, the usual one first
 SHARES = tuple(round(0.05 * step, 2) for step in range(21))  # of the network in the blend
 CELLS = 25_000_000  # scores that are judged at a time
 CLOSE = 0.002  # of NDCG, relative: as good as the best
@@ -86,7 +88,7 @@ class Closed(NamedTuple):
         kind: "EASE" or "weighted EASE" (weights (items, items)), or "item-kNN" (rows and weights (items + 1, m), row 0
             for nothing).
         weights: Its arrays.
-        chosen: What it was learned with: strength, weight and fame, or shrink; and decay.
+        chosen: What it was learned with: strength, weight, dropout and fame, or shrink; and decay.
     """
 
     kind: str
@@ -114,11 +116,13 @@ def learn(histories: Sequence[np.ndarray], items: int, kind: str, ordered: bool,
     """A closed form learned from everybody's histories with settings that were chosen before."""
     if kind == "item-kNN":
         return Closed(kind, nearest(histories, items, chosen["shrink"], ordered), chosen)
-    weights = ease(histories, items, chosen["strength"], chosen.get("weight", 0.0))
+    weights = ease(histories, items, *(chosen.get(name, 0.0) for name in ("strength", "weight", "dropout")))
     return Closed(kind, (weights * famous(histories, items, chosen.get("fame", 0.0)),), chosen)
 
 
-def ease(histories: Sequence[np.ndarray], items: int, strength: float, weight: float) -> np.ndarray:
+def ease(
+    histories: Sequence[np.ndarray], items: int, strength: float, weight: float, dropout: float = 0.0
+) -> np.ndarray:
     """The weights (items, items) of EASE, with people of many items having less of a say.
 
     Args:
@@ -126,15 +130,17 @@ def ease(histories: Sequence[np.ndarray], items: int, strength: float, weight: f
         items: Number of all items.
         strength: Of the ridge, for people who weigh the same; scaled to the weights otherwise.
         weight: A person of n items weighs n ** -weight.
+        dropout: Share of what each took that is thought away, so that items rely on more others.
 
-    Reference: Steck, 2019, Embarrassingly Shallow Autoencoders for Sparse Data, arXiv:1905.03375.
+    Reference: Steck, 2019, Embarrassingly Shallow Autoencoders for Sparse Data, arXiv:1905.03375; Steck, 2020,
+    Autoencoders that don't overfit towards the Identity.
     """
     taken = flags(histories, items)
     if not weight:
-        return ranking.ease(taken, strength)
+        return ranking.ease_of_gram(ranking.gram(taken), strength, dropout)
     said = np.maximum(np.asarray(taken.sum(axis=1)).ravel(), 1.0) ** -weight
     together = ranking.gram(taken.multiply(np.sqrt(said)[:, None]).tocsr())
-    return ranking.ease_of_gram(together, strength * float(np.trace(together)) / float(taken.sum()))
+    return ranking.ease_of_gram(together, strength * float(np.trace(together)) / float(taken.sum()), dropout)
 
 
 def famous(histories: Sequence[np.ndarray], items: int, fame: float) -> np.ndarray:
@@ -216,13 +222,15 @@ def choose(histories: Sequence[np.ndarray], judged: Judged, ordered: bool) -> tu
             tried("EASE", settings, learn(histories, items, "EASE", ordered, settings))
         if len(judged):
             middle = best["EASE"][1].chosen["strength"]
-            for weight in WEIGHTS:
+            for weight, dropout in itertools.product(WEIGHTS, DROPOUTS):
                 for strength in (middle, 2 * middle):
-                    plain = Closed("", (ease(histories, items, strength, weight),), {})
-                    for fame in FAMES:
-                        settings = {"strength": strength, "weight": weight, "fame": fame}
-                        weights = plain.weights[0] * famous(histories, items, fame)
-                        tried("weighted EASE", settings, plain._replace(weights=(weights,)))
+                    settings = {"strength": strength, "weight": weight, "dropout": dropout, "fame": FAMES[0]}
+                    tried("weighted EASE", settings, learn(histories, items, "weighted EASE", ordered, settings))
+            settings = best["weighted EASE"][1].chosen
+            plain = learn(histories, items, "weighted EASE", ordered, {**settings, "fame": 0.0})
+            for fame in FAMES[1:]:
+                weights = (plain.weights[0] * famous(histories, items, fame),)
+                tried("weighted EASE", {**settings, "fame": fame}, plain._replace(weights=weights))
     numbers = {kind: value for kind, (value, _) in best.items()} if len(judged) else {}
     return max(best.values(), key=lambda one: one[0])[1], numbers
 

@@ -3,9 +3,9 @@
     APPTEMPLATES_DATA=... python tests/benchmarks/images.py official|few|speed [--seeds 0 1 2] [--part val|test]
 
 `official` learns from the train part, is calibrated and decides by the validation part, and is judged by the test part,
-once, with the template's own choices. Choices are made on the validation part (`--part val`). `few` learns from 20 scans
-of each finding of BreastMNIST alone, from scratch and on top of a network that knows photographs (KERAS_HOME says where
-its weights are). `speed` times the template's fit beside a hand-written Keras loop on the same network, and
+once, with the template's own choices. Choices are made on the validation part (`--part val`). `few` learns from 20
+scans of each finding of BreastMNIST alone, from scratch and on top of a network that knows photographs (KERAS_HOME says
+where its weights are). `speed` times the template's fit beside a hand-written Keras loop on the same network, and
 `predict_one` beside bare LiteRT on the same graph.
 """
 
@@ -147,7 +147,7 @@ def few(seeds: list[int], part: str, number: int = 20) -> None:
 
 
 def speed(epochs: int = 4) -> None:
-    """Seconds of a pass of the template and of a plain Keras loop over the same network, and one answer beside LiteRT."""
+    """Seconds of a pass of the template and of a plain loop over the same network, and one answer beside LiteRT."""
     train, valid = scans("breast", "train"), scans("breast", "val")
     app = at.MedicalScanClassifier(patient=None, healthy=HEALTHY["breast"], epochs=epochs, readers=1)
     clock = Passes()

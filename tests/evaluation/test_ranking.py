@@ -93,6 +93,18 @@ def test_ease_minimises_what_it_says():
     assert (np.diag(weights) == 0).all()
 
 
+def test_ease_with_dropout_is_the_mean_over_what_may_be_dropped():
+    random = np.random.default_rng(0)
+    taken = (random.random((60, 6)) < 0.5).astype(float)
+    weights = ranking.ease_of_gram(ranking.gram(taken), 0.0, dropout=0.4).astype(float)
+    dropped = np.concatenate([taken * (random.random(taken.shape) >= 0.4) / 0.6 for _ in range(4000)])
+    whole = np.tile(taken, (4000, 1))
+    for item in range(2):
+        others = np.delete(np.arange(6), item)
+        exact = np.linalg.lstsq(dropped[:, others], whole[:, item], rcond=None)[0]
+        np.testing.assert_allclose(weights[others, item], exact, atol=0.01)
+
+
 def test_neighbours_are_the_most_alike():
     random = np.random.default_rng(1)
     taken = sparse.csr_matrix((random.random((50, 1500)) < 0.1).astype(float))
