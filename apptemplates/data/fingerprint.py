@@ -33,7 +33,7 @@ def imagined(inputs: Table, seed: int) -> Table:
     """Made-up graph inputs in the range of the real ones, which hold no real record.
 
     Numbers are drawn around each column's mean with its spread, words from those that stand in at least ten rows,
-    pictures (uint8) are noise.
+    pictures (uint8) are noise, and sounds noise as loud as they are.
     """
     rng, made = np.random.default_rng(seed), {}
     size = sum(column[:1].nbytes for column in inputs.values())
@@ -48,7 +48,9 @@ def imagined(inputs: Table, seed: int) -> Table:
         else:
             real = np.where(np.isfinite(column), column, 0).astype("float64")
             drawn = rng.normal(size=(number, *column.shape[1:])) * real.std(axis=0) + real.mean(axis=0)
-            made[name] = np.clip(drawn, real.min(axis=0), real.max(axis=0)).astype(column.dtype)
+            drawn = np.clip(drawn, real.min(axis=0), real.max(axis=0))
+            # of sounds only steps that are heard, which pack well
+            made[name] = (np.round(drawn, 2) if is_media(column) else drawn).astype(column.dtype)
     return made
 
 
