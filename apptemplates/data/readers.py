@@ -106,7 +106,7 @@ def from_memory(source: Any, label: str, media: str | None) -> Table:
         table = from_frame(source)
         return {**table, media: from_media(source[media])} if media and media in source.columns else table
     if isinstance(source, Mapping):
-        if source and all(isinstance(value, str | bytes) or np.ndim(value) == 0 for value in source.values()):
+        if source and all(is_single(value) for value in source.values()):
             source = {name: [value] for name, value in source.items()}
         return {str(name): (from_media if name == media else from_values)(column) for name, column in source.items()}
     if isinstance(source, tuple) and len(source) == 2:
@@ -124,6 +124,11 @@ def from_memory(source: Any, label: str, media: str | None) -> Table:
         f"the source is a {type(source).__name__}; a path, a 'tfds:' name, a DataFrame, a dict of columns, a list of "
         "dicts, (features, labels), an array or a tf.data.Dataset is expected."
     )
+
+
+def is_single(value: Any) -> bool:
+    """Whether a value is no column: a word, a number, a date."""
+    return isinstance(value, str | bytes) or not (isinstance(value, list | tuple) or np.ndim(value))
 
 
 def with_label(features: Any, labels: Any, label: str, media: str | None) -> Table:

@@ -235,6 +235,46 @@ def choose(histories: Sequence[np.ndarray], judged: Judged, ordered: bool) -> tu
     return max(best.values(), key=lambda one: one[0])[1], numbers
 
 
+def kept(old: Closed, new: Closed, part: float, items: int) -> Closed:
+    """A closed form that has learned more, where nobody remembers what the old one learned from.
+
+    Weights are mixed; of item-kNN each item keeps its nearest of both.
+
+    Args:
+        old: Of the first items.
+        new: Of these and more.
+        part: Of all interactions, those that the new one learned from.
+        items: Number of all items.
+    """
+    if len(old.weights) != len(new.weights):
+        return old._replace(weights=wider(old.weights, items))
+    if len(new.weights) == 2:
+        return old._replace(weights=nearest_of_both(old.weights, new.weights))
+    return new._replace(weights=((1 - part) * wider(old.weights, items)[0] + part * new.weights[0],))
+
+
+def wider(weights: tuple[np.ndarray, ...], items: int) -> tuple[np.ndarray, ...]:
+    """The weights of a closed form for more items, which nothing was learned of."""
+    more = items - len(weights[0]) if len(weights) == 1 else items + 1 - len(weights[0])
+    return tuple(np.pad(one, ((0, more), (0, more if len(weights) == 1 else 0))) for one in weights)
+
+
+def nearest_of_both(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and weights of the nearest items among those of both; where both name one, the larger weight counts."""
+    number = new[0].shape[1]
+    rows, weights = new[0].copy(), new[1].copy()
+    for item in range(1, len(old[0])):
+        found: dict[int, float] = {}
+        for names, values in ((old[0][item], old[1][item]), (new[0][item], new[1][item])):
+            for name, value in zip(names.tolist(), values.tolist(), strict=True):
+                if name:
+                    found[name] = max(value, found.get(name, 0.0))
+        best = sorted(found.items(), key=lambda pair: -pair[1])[:number]
+        rows[item], weights[item] = 0, 0.0
+        rows[item, : len(best)], weights[item, : len(best)] = [n for n, _ in best], [v for _, v in best]
+    return rows, weights
+
+
 def share_of(judged: Judged, network: np.ndarray, closed: np.ndarray) -> tuple[float, dict[float, float]]:
     """The share of the network in the blend that ranks the held-out items best, and NDCG@k of every share."""
     ours, theirs = standard(network), standard(closed)

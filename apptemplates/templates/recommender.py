@@ -275,7 +275,9 @@ class Recommender(Template):
         self._refuse(records)
         kept = take(records, interactions.first_ones(records, self.user, self.item, self.time))
         # also what was taken for the first time among the held-out ones can be recommended
-        self.learned_["items"] = self._liked_names(self.remember(kept, self._state))
+        liked = self._liked_names(self.remember(kept, self._state))
+        known = self.learned_["items"] if "learned" in self.learned_ else []  # their rows stay, also in finetune
+        self.learned_["items"] = list(dict.fromkeys([*known, *liked]))
         return interactions.hold_out(kept, self.user, self.time, self.hold_out, self.seed)
 
     def _refuse(self, records: Table) -> None:
@@ -388,6 +390,8 @@ class Recommender(Template):
 
     def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
         self._learning = None
+        # where the folder kept nobody's history, what was learned of items must not go with the histories
+        self._old = None if len(part.state) else (self._closed_of(*self._learned_parts()[:1]), self._learned_parts()[1])
         liked = self._liked_names(self.remember(part.records, part.state))
         old = self.learned_["items"][: self.learned_["learned"]]
         new = sorted(set(liked) - set(old))
@@ -410,20 +414,35 @@ class Recommender(Template):
         judged = Judged.of([past[one] for one in people], [taken[one] for one in people], self.k, items, self.seed)
         everybody = [found for found in past.values() if len(found)]
         closed, found = simple_rankings.choose(everybody, judged, self._sequences)
+        popular = simple_rankings.popularity(everybody, items)
+        old = self.__dict__.get("_old")
+        if old is not None:
+            count = sum(map(len, everybody))
+            part = count / (count + self.learned_["data"]["rows"])
+            closed = simple_rankings.kept(old[0], closed, part, items)
+            popular *= part
+            popular[: len(old[1])] += (1 - part) * old[1]
         share = 0.5  # of people who are all new nobody can tell
+        if old is not None:
+            share = self.learned_["share"]  # which a few interactions do not tell better
         if len(judged):
             scores = self._network_scores(judged.past), closed.scores(judged.past, items)
-            share, shares = simple_rankings.share_of(judged, *scores)
+            best, shares = simple_rankings.share_of(judged, *scores)
+            share = best if old is None else share
             found |= {"network": shares[1.0], "blend": shares[share]}
         self.learned_ |= {"closed": {"kind": closed.kind, **closed.chosen}, "share": share}
         self.learned_["held out"] = {f"{self.headline} of {way}": round(value, 4) for way, value in found.items()}
-        return self._build(closed.weights, simple_rankings.popularity(everybody, items))
+        return self._build(closed.weights, popular)
+
+    def _closed_of(self, weights: tuple[np.ndarray, ...]) -> simple_rankings.Closed:
+        """The closed form that stands in the graph."""
+        chosen = dict(self.learned_["closed"])
+        return simple_rankings.Closed(chosen.pop("kind"), weights, chosen)
 
     def finish(self, both: Part) -> None:
         everybody = [found for found in self._liked_rows(self.state_).values() if len(found)]
-        kind, *_ = chosen = dict(self.learned_["closed"]).values()
-        settings = dict(zip(list(self.learned_["closed"])[1:], list(chosen)[1:], strict=True))
-        closed = simple_rankings.learn(everybody, self.learned_["learned"], kind, self._sequences, settings)
+        old = self._closed_of(())
+        closed = simple_rankings.learn(everybody, self.learned_["learned"], old.kind, self._sequences, old.chosen)
         self._build(closed.weights, simple_rankings.popularity(everybody, self.learned_["learned"]))
         self.learned_["until"] = int(self.state_.time.max())
         self.baseline_ = self._simple_arrays(everybody)

@@ -343,6 +343,20 @@ def test_a_shared_folder_holds_nobody_and_answers_histories(app, tmp_path):
     assert again.predict_one({"history": mine})["items"] == app.predict_one({"user": user})["items"]
 
 
+@pytest.mark.parametrize("kind", ["app", "sets"])
+def test_finetune_of_a_shared_folder_keeps_what_it_knew_of_items(kind, request, tmp_path):
+    old = request.getfixturevalue(kind)
+    old.save(tmp_path / "shared", share=True)
+    new = at.load(tmp_path / "shared")
+    few = {name: np.array(LATER[name][:60]) for name in FIRST}
+    few["item"][::6] = "novelty"
+    new.finetune({name: few[name] for name in new.record}, epochs=1, verbose=0)
+    histories = {"history": [FIRST["item"][FIRST["user"] == user].tolist() for user in np.unique(FIRST["user"])[:40]]}
+    pairs = zip(old.predict(histories)["items"], new.predict(histories)["items"], strict=True)
+    assert np.mean([len(set(a) & set(b)) / 5 for a, b in pairs]) > 0.5
+    assert "novelty" in new.learned_["items"][: new.learned_["learned"]]
+
+
 # ---- reports -----------------------------------------------------------------------
 
 
