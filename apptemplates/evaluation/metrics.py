@@ -11,6 +11,7 @@ LOWER_IS_BETTER = frozenset(
     {
         "Brier score",
         "ECE",
+        "bits a character",
         "cost per 1,000",
         "equal error rate",
         "error rate",
@@ -20,6 +21,7 @@ LOWER_IS_BETTER = frozenset(
         "log loss",
         "mean absolute error",
         "miss rate",
+        "nats a character",
         "perplexity",
         "root mean squared error",
     }

@@ -369,7 +369,7 @@ def widened(network: Any, tokens: int) -> Any:
     for after, before in zip(wider.weights, network.weights, strict=True):
         value = np.asarray(before)
         if after.shape != value.shape:  # of token vectors and their bias only
-            grown = np.array(after)
+            grown = np.asarray(after).copy()
             grown[: len(value)] = value
             value = grown
         after.assign(value)

@@ -460,23 +460,28 @@ class TextGenerator(Template):
 
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
         lines, told = self._told({name: column[:200] for name, column in inputs.items()})
-        sure, right, place, nats = [], [], [], []
-        for one in self._foreseen(lines, told):
-            chances = one.mixed(self._share)
-            best, came = judged.certainty(chances, one.token)
-            sure.append(best)
-            right.append(came)
-            place.append(one.place)
-            nats.append(-np.log(np.maximum(chances[np.arange(len(came)), one.token], inference.LEAST)))
+        found = [(one.mixed(self._share), one) for one in self._foreseen(lines, told)]
+        sure, right = zip(*(judged.certainty(chances, one.token) for chances, one in found), strict=True)
         numbers, picture = judged.next_character(np.concatenate(sure), np.concatenate(right))
         report.calibration |= numbers
-        report.figures += [picture, judged.by_place(np.concatenate(place), np.concatenate(nats), self.context)]
+        report.figures += [picture, self._by_place(inputs["then"][:200, : self.context])]
         alone = self._nats(inputs, np.ones(counted(self.state_).order)) / inputs["characters"]
         report.notes["nats a character of the network alone"] = judged.score(truth, {"nats": alone})[self.headline]
         report.notes |= {f"held out while learning, {way}": value for way, value in self.learned_["held out"].items()}
         replay = self.state_.replay
         source = self._coder.decode(replay.tolist()) if len(replay) else None
         judged.samples(report, self._samples, source)
+
+    def _by_place(self, passages: np.ndarray) -> Any:
+        """How nats fall the more was read, from passages of which nothing is told but the first token."""
+        front = np.zeros(self._shape.lead, np.int32)
+        lines = [np.concatenate([front, tokens[tokens >= 0]]) for tokens in passages if (tokens >= 0).sum() > 1]
+        place, nats = [np.zeros(0)], [np.zeros(0)]
+        for one in self._foreseen(lines, [1] * len(lines)):
+            chance = one.mixed(self._share)[np.arange(len(one.token)), one.token]
+            place.append(one.place)
+            nats.append(-np.log(np.maximum(chance, inference.LEAST)))
+        return judged.by_place(np.concatenate(place), np.concatenate(nats), self.context)
 
     def _samples(self, temperatures: Sequence[float]) -> list[str]:
         number = len(temperatures)

@@ -121,3 +121,8 @@ def test_datasets_that_can_not_be_read(tf):
     assert "repeats for ever" in error_of(slices([1, 2]).repeat())
     assert "gives 3 things an element" in error_of(slices(([1], [2], [3])))
     assert "there are no rows" in error_of(slices([1, 2]).take(0))
+
+
+def test_lists_of_different_lengths_are_values_of_a_column():
+    table = read({"history": [["a", "b"], ["c"]], "k": [1, 2]})
+    assert table["history"].tolist() == [["a", "b"], ["c"]]

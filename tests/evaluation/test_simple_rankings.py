@@ -73,3 +73,17 @@ def test_the_share_goes_to_what_is_right():
     right, wrong = np.tile([0.0, 5, 1, 1], (4, 1)), np.tile([0.0, 1, 5, 2], (4, 1))
     assert simple_rankings.share_of(judged, right, wrong)[0] > 0.5
     assert simple_rankings.share_of(judged, wrong, right)[0] < 0.5
+
+
+def test_what_was_learned_before_is_kept_where_its_histories_are_gone():
+    old = simple_rankings.Closed("EASE", (np.full((2, 2), 1.0, "float32"),), {"decay": 1.0})
+    new = simple_rankings.Closed("EASE", (np.full((3, 3), 5.0, "float32"),), {"decay": 1.0})
+    (weights,) = simple_rankings.kept(old, new, 0.25, 3).weights
+    assert weights[0, 0] == 2.0 and weights[2, 0] == 1.25
+    first = np.array([[0, 0], [2, 0], [1, 0]]), np.array([[0, 0], [0.5, 0], [0.7, 0]])
+    second = np.array([[0, 0], [3, 2], [3, 0], [1, 2]]), np.array([[0, 0], [0.9, 0.2], [0.1, 0], [0.4, 0.3]])
+    rows, values = simple_rankings.nearest_of_both(first, second)
+    assert rows.tolist() == [[0, 0], [3, 2], [1, 3], [1, 2]]
+    np.testing.assert_allclose(values, [[0, 0], [0.9, 0.5], [0.7, 0.1], [0.4, 0.3]])
+    kept = simple_rankings.kept(old, new._replace(kind="item-kNN", weights=second), 0.25, 3)
+    assert kept.kind == "EASE" and kept.weights[0].shape == (3, 3) and kept.weights[0][2].sum() == 0

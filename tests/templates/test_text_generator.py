@@ -29,7 +29,7 @@ def book(tmp_path_factory):
 def test_it_foresees_better_than_counted_ngrams_alone(app):
     report = app.evaluate(synthetic_text.stories(60, seed=1))
     nats, counted = report.metrics["nats a character"], report.baseline["metrics"]["nats a character"]
-    assert nats.value < counted.value < 2
+    assert nats.value < counted.value < 2 and "better by" in report.verdict[0]
     assert report.metrics["bits a character"].value == pytest.approx(nats.value / math.log(2))
     assert {"temperature", "sample", "distinct-2", "longest copied"} <= set(report.table)
     assert 0 < report.calibration["next token right"] < 1
