@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation import figures, intervals
+from apptemplates.evaluation import deletion as deletion_curves
+from apptemplates.evaluation import figures
 from apptemplates.evaluation.report import Report
 from apptemplates.inference.tokens import UNKNOWN
 
@@ -80,40 +81,17 @@ def deletion(line: np.ndarray, order: np.ndarray, token: int, chance: float, cha
 
 def told(title: str, table: pd.DataFrame, drawn: list, ages: list, curves: list, random_curves: list) -> Report:
     """The Report of what was found."""
-    trusted, notes, pictures = (
-        "Whether the explanation can be trusted was not measured: the prompts are too short.",
-        {},
-        [],
+    trusted = deletion_curves.trust(
+        curves, random_curves, "the next token", "blotting out", "the prompts are too short"
     )
-    pictures.append(strips(drawn[:DRAWN]))
-    pictures.append(by_age(ages))
-    if curves:
-        ours, theirs = np.array(curves), np.array(random_curves)
-        gaps = (ours - theirs).mean(axis=1)
-        draws = [float(gaps[rows].mean()) for rows in intervals.resamples(len(gaps), None, 200, 0)]
-        gap = intervals.interval(float(gaps.mean()), draws)
-        better = gap.high < 0 if np.isfinite(gap.high) else gap.value < 0
-        pictures.append(figures.deletion(ours.mean(axis=0), theirs.mean(axis=0)))
-        notes = {
-            "deletion score": float(ours.mean()),
-            "deletion score of random orders": float(theirs.mean()),
-            "difference": gap,
-            "better than random": bool(better),
-        }
-        trusted = (
-            "The explanation says more than chance about what moves the next token: blotting out what it names first "
-            "undoes it sooner than a random order does."
-            if better
-            else "Do not rely on the explanation: blotting out what it names first undoes the next token no sooner "
-            "than a random order does."
-        )
+    pictures = [strips(drawn[:DRAWN]), by_age(ages), *trusted.figures]
     near = np.array([lift for age, lift in ages if age <= 5])
     far = np.array([lift for age, lift in ages if age > 5])
     moved = np.abs(near).mean() if len(near) else 0.0
     says = f"One of the last five tokens moves the next one by {moved:.2f} nats on average"
     says += f", one further back by {np.abs(far).mean():.2f}." if len(far) else "."
-    return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted], table=table,
-                  figures=pictures, notes=notes)  # fmt: skip
+    return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
+                  table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
 
 
 def strips(drawn: list[tuple[list[str], np.ndarray, str]]) -> Any:

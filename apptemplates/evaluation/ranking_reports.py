@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from apptemplates.data.preflight import Finding
-from apptemplates.evaluation import figures, intervals
+from apptemplates.evaluation import deletion as deletion_curves
+from apptemplates.evaluation import figures
 from apptemplates.evaluation.report import Report
 
 Table = dict[str, np.ndarray]
@@ -110,36 +111,17 @@ def deletion(
 
 def explanation(title: str, table: pd.DataFrame, effects: list, curves: list, random_curves: list) -> Report:
     """The Report of what `explain` found."""
-    pictures, notes = [], {}
-    trusted = "Whether the explanation can be trusted was not measured: no history has two items."
-    if curves:
-        ours, theirs = np.array(curves), np.array(random_curves)
-        pictures.append(figures.deletion(ours.mean(axis=0), theirs.mean(axis=0)))
-        gap = intervals.interval(
-            float((ours - theirs).mean()),
-            [float((ours - theirs)[rows].mean()) for rows in intervals.resamples(len(ours), None, 200, 0)],
-        )
-        better = gap.high < 0 if np.isfinite(gap.high) else gap.value < 0
-        notes = {
-            "deletion score": float(ours.mean()),
-            "deletion score of random orders": float(theirs.mean()),
-            "difference": gap,
-            "better than random": bool(better),
-        }
-        trusted = (
-            "The explanation says more than chance about what moves a recommendation: taking away what it names first "
-            "undoes it sooner than a random order does."
-            if better
-            else "Do not rely on the explanation of single recommendations: taking away what it names first undoes "
-            "them no sooner than a random order does."
-        )
+    trusted = deletion_curves.trust(
+        curves, random_curves, "a recommendation", "taking away", "no history has two items"
+    )
+    pictures = list(trusted.figures)
     pictures.append(by_age(effects))
     latest = np.mean([lift for age, lift in effects if age == 1]) if effects else float("nan")
     says = f"Taking away the latest item moves the first recommendation by {latest:.2f} standard deviations on average."
     if not effects:
         says = "No query has a history, so that what is popular was recommended."
-    return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted], table=table,
-                  figures=pictures, notes=notes)  # fmt: skip
+    return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
+                  table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
 
 
 def by_age(effects: list[tuple[int, float]]) -> Any:

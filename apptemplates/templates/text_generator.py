@@ -14,7 +14,7 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows
 from apptemplates.evaluation import prose as judged
 from apptemplates.evaluation import prose_explanation
-from apptemplates.inference import foresight
+from apptemplates.inference import foresight, kneser_ney
 from apptemplates.inference import text_generator as inference
 from apptemplates.inference import tokens as coding
 from apptemplates.inference.foresight import Foreseen
@@ -309,9 +309,10 @@ class TextGenerator(Template):
         if not len(before) and self.state_.counts is not None:
             counts = self.state_.counts.widened(self._coder.size)  # what was counted can not be counted again
         else:
-            both = np.concatenate([before, np.asarray(stream[:REPLAYED], np.uint16)])
-            counts = KneserNey.fit(np.concatenate([before, stream]), self._order, self._coder.size)
-            before = both[-REPLAYED:]
+            # of a very long text, which stays in a file, what can be counted
+            both = np.concatenate([before, stream[: kneser_ney.MOST]])
+            counts = KneserNey.fit(both, self._order, self._coder.size)
+            before = np.concatenate([before, stream[:REPLAYED]])[-REPLAYED:]
         self.state_ = Memory(counts, before)
         lines, told = self._lines(prose.stream(valid.records[self.text], self._coder)[:HELD_OUT_TOKENS])
         found = [

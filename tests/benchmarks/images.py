@@ -21,7 +21,7 @@ import pandas as pd
 import tensorflow as tf
 
 import apptemplates as at
-from apptemplates.evaluation import intervals, metrics
+from apptemplates.evaluation import cost, intervals, metrics
 
 FINDINGS = {"pneumonia": ("normal", "pneumonia"), "breast": ("malignant", "normal or benign")}
 HEALTHY = {"pneumonia": "normal", "breast": "normal or benign"}
@@ -198,14 +198,9 @@ class Passes(keras.callbacks.Callback):
         return float(np.median(self.seconds))
 
 
-def timed(ask: Any, repeats: int = 300) -> float:
+def timed(ask: Any) -> float:
     """The median time of a call, in milliseconds."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        ask()
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.median(times))
+    return cost.latency(lambda _: ask(), [None], 300)["p50_ms"]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import pandas as pd
 
 import apptemplates as at
 from apptemplates.data import interactions
-from apptemplates.evaluation import ranking, simple_rankings
+from apptemplates.evaluation import cost, ranking, simple_rankings
 
 FILES = {"beauty": "Beauty.txt.gz", "lastfm": "LastFM.txt.gz"}
 Split = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
@@ -149,13 +149,7 @@ def speed() -> None:
 
 def clock(ask: Any, repeats: int) -> float:
     """The median time of a call, in milliseconds."""
-    ask()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        ask()
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.median(times))
+    return cost.latency(lambda _: ask(), [None], repeats)["p50_ms"]
 
 
 def main() -> None:
