@@ -401,3 +401,10 @@ def test_lines_of_items_are_read(tmp_path):
         dict(zip(later["user"], later["item"], strict=True)) == last
         and len(earlier["user"]) == len(FIRST["user"]) - 150
     )
+
+
+def test_places_in_lines_are_no_strange_times(tmp_path):
+    file = tmp_path / "taken.txt"
+    file.write_text("".join(f"u{n} i{n % 7} i{(n + 1) % 7} i{(n + 3) % 7}\n" for n in range(40)))
+    report = at.Recommender(time="place").check(file)
+    assert "times-near-1970" not in {finding.code for finding in report.findings}
