@@ -39,6 +39,14 @@ def prepare(queries: Table, coder: Tokens, shape: Shape) -> Table:
     Of a prompt longer than the context the last half a context is read, beside the few tokens before it that features
     and n-grams need.
     """
+    defaults = {"length": LENGTH, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+    choices = {name: np.where(np.isnan(queries[name]), value, queries[name]) for name, value in defaults.items()}
+    problems = np.full(len(queries["prompt"]), "", object)
+    for name in ("length", "top_k", "seed"):
+        broken = choices[name] % 1 != 0
+        problems[broken] = [f"{name} must be a whole number. Received: {value:g}." for value in choices[name][broken]]
+    good = problems == ""
+    queries = {name: column[good] for name, column in queries.items()}
     number = len(queries["prompt"])
     far = 16 * (shape.context + shape.lead)  # characters: a token has at least one byte
     prompts = []
@@ -48,14 +56,13 @@ def prepare(queries: Table, coder: Tokens, shape: Shape) -> Table:
         reach = len(tokens) if len(tokens) <= shape.context else shape.context // 2
         prompts.append((tokens[max(0, len(tokens) - reach - shape.lead) :], reach))
     then = [coder.encode(text_of(text)) for text in queries["then"]]
-    defaults = {"length": LENGTH, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 0}
-    found = {name: np.where(np.isnan(queries[name]), value, queries[name]) for name, value in defaults.items()}
-    return found | {
+    return {name: column[good] for name, column in choices.items()} | {
         "prompt": padded([tokens for tokens, _ in prompts]),
         "reach": np.array([reach for _, reach in prompts], np.int32).reshape(number),
         "then": padded(then),
         "characters": np.array([len(text_of(text)) for text in queries["then"]], np.int32).reshape(number),
         "stop": queries["stop"],
+        "problem": problems,
     }
 
 

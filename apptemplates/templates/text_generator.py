@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import keras
 import numpy as np
 
-from apptemplates.contract import WEIGHT, Answers, Card, Part
+from apptemplates.contract import WEIGHT, Answers, Card, Part, readable
 from apptemplates.data import batches, prose, synthetic_text
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows
@@ -44,7 +44,7 @@ ORDERS = {"character": (2, 3, 4, 5), "byte pair": (2, 3)}  # of hashed n-grams
 COUNTED = {"character": 6, "byte pair": 4}  # tokens of the longest counted n-gram
 HELD_OUT = 0.05
 HELD_OUT_TOKENS = 40_000  # by which the network is judged after each pass, at most
-STEPS = 32  # of a pass, at least: a short text is gone through more than once
+STEPS, FEWEST = 32, 8  # of a pass, and windows of a step, at least: a short text is gone through more than once
 JUDGED = 400_000  # characters by which answers are judged, at most
 RANK = 8  # of what is added to a pretrained network
 REPLAYED = 1_000_000  # tokens that are kept, so that fine-tuning does not forget
@@ -283,14 +283,16 @@ class TextGenerator(Template):
             stream = stream[:HELD_OUT_TOKENS]
         length = min(self.context, len(stream) - 1)
         common: dict[str, Any] = {"length": length, "before": self._before, "training": training, "seed": self.seed}
-        steps = max(STEPS, len(stream) // (self.batch_size * length)) if training else None
-        found = batches.windows(stream, batch_size=self.batch_size, steps=steps, **common)
+        size, steps = self.batch_size, None
+        if training:  # a short text is learned in smaller steps, as many as a longer one
+            size = int(np.clip(len(stream) // (STEPS * length), min(FEWEST, size), size))
+            steps = max(STEPS, len(stream) // (size * length))
+        found = batches.windows(stream, batch_size=size, steps=steps, **common)
         replay = self.state_.replay if part.teacher is not None and training else Memory().replay
         if part.teacher is not None and training and len(replay) > 2 * length:
-            # half of each batch is what was learned before
-            old = batches.windows(replay, batch_size=self.batch_size // 2 or 1, steps=steps, **common)
-            new = batches.windows(stream, batch_size=self.batch_size - self.batch_size // 2, steps=steps, **common)
-            found = batches.side_by_side(new, old)
+            # half of what is seen was learned before
+            old = batches.windows(replay, batch_size=size, steps=steps, **common)
+            found = batches.side_by_side(found, old)
         return found.map(lambda before, after: (self.preprocessor_(before), after)).prefetch(2)
 
     def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
@@ -404,6 +406,8 @@ class TextGenerator(Template):
 
     def make_trials(self, records: Table) -> tuple[Table, Table]:
         prompts, passages, _ = self._passages(records)
+        if not passages:
+            raise DataError(f"{self.name}: column {self.text!r} holds no character to be judged by; give text.")
         blank = np.full(len(prompts), np.nan)
         numbers = {name: blank for name in ("length", "temperature", "top_k", "top_p", "seed")}
         queries = {"prompt": objects(prompts), **numbers, "stop": objects([""] * len(prompts))}
@@ -495,7 +499,7 @@ class TextGenerator(Template):
             queries, _ = self.query.check(self.name, {"prompt": prompts})
         else:
             queries = {**records, "then": objects([""] * rows(records))}
-        lines, _ = self._told(self.prepare(queries, self.state_))
+        lines, _ = self._told(readable(self.prepare(queries, self.state_))[0])
         front = self._shape.lead
 
         def chances(some: Sequence[np.ndarray]) -> np.ndarray:
@@ -547,7 +551,10 @@ class TextGenerator(Template):
         if not stream:
             return self.predict_one(given)["text"]
         table, _ = self.query.check(self.name, {name: [value] for name, value in given.items()})
-        return self._pieces(self.prepare(table, self.state_))
+        inputs, problems = readable(self.prepare(table, self.state_))
+        if problems is not None:
+            raise DataError(f"{self.name}: {problems[0]}")
+        return self._pieces(inputs)
 
     def _pieces(self, inputs: Table) -> Iterator[str]:
         writer = Writer.of(inputs, 0, self._coder, self._shape)

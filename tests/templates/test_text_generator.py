@@ -102,6 +102,8 @@ def test_temperature_top_k_and_top_p_narrow_what_is_drawn(app):
         ({"top_p": 0.0}, "top_p"),
         ({"length": 0}, "length"),
         ({"seed": -1}, "seed"),
+        ({"length": 2.5}, "length must be a whole number"),
+        ({"top_k": 1.5}, "top_k must be a whole number"),
         ({"prompt": ["one", "two"]}, "prompt must be one text"),
     ],
 )
@@ -151,6 +153,11 @@ def test_what_can_not_be_learned_from_is_refused(app, tmp_path, content, says):
     with pytest.raises(DataError, match=says) as caught:
         app.clone().fit(file, verbose=0)
     assert "\n" not in str(caught.value)
+
+
+def test_no_text_can_not_be_judged(app):
+    with pytest.raises(DataError, match="holds no character to be judged by"):
+        app.evaluate({"text": [""]})
 
 
 def test_choices_that_can_not_be_are_refused():
