@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from apptemplates.inference.kneser_ney import KneserNey
+from apptemplates.inference.kneser_ney import Counted
 from apptemplates.inference.text_generator import Shape
 
 TOGETHER = 32  # windows that the network reads at a time
@@ -31,7 +31,7 @@ def foresee(
     lines: Sequence[np.ndarray],
     told: Sequence[int],
     network: Callable[[np.ndarray], np.ndarray],
-    counts: KneserNey,
+    counts: Counted,
     shape: Shape,
 ) -> Iterator[Foreseen]:
     """The chances of each token of lines that follows what was told of them.

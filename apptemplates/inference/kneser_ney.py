@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+SHARES = (0.5, 0.3, 0.4, 0.6, 0.7)  # of the first of two models
 MOST = 4_000_000  # tokens that are counted
 TOGETHER = 4_000_000  # numbers in the chances of one chunk
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # of keys too long to hold every token
@@ -143,6 +144,59 @@ class KneserNey:
             found = self.along(stream, places)[0][np.arange(len(places)), stream[places]]
             total -= float(np.log(np.maximum(found, 1e-12), dtype="float64").sum())
         return total / max(1, len(stream) - start)
+
+
+class Blend:
+    """Two counted models as one, such as of a newer text and of everything so far.
+
+    Args:
+        first, second: The models, of the same tokens and order.
+        share: Part of the first in the mix.
+    """
+
+    def __init__(self, first: "Counted", second: "Counted", share: float) -> None:
+        self.first, self.second, self.share = first, second, share
+        self.order: int = second.order
+        self.tokens: int = second.tokens
+
+    def chances(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As those of `KneserNey`; seen together counts what the second has seen."""
+        found, matched = self.second.chances(history)
+        return self.share * self.first.chances(history)[0] + (1 - self.share) * found, matched
+
+    def widened(self, tokens: int) -> "Blend":
+        """The same counts where there are more different tokens, none of which was counted."""
+        return Blend(self.first.widened(tokens), self.second.widened(tokens), self.share)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the same model can be made from again."""
+        parts = {"first": self.first.arrays(), "second": self.second.arrays()}
+        named = {f"{side} {name}": column for side, arrays in parts.items() for name, column in arrays.items()}
+        return named | {"share": np.array(self.share)}
+
+
+Counted = KneserNey | Blend
+
+
+def opened(arrays: Mapping[str, np.ndarray]) -> Counted:
+    """The model whose `arrays` these are."""
+    if "share" not in arrays:
+        return KneserNey.of(arrays)
+    first, second = (
+        opened({name.removeprefix(side): column for name, column in arrays.items() if name.startswith(side)})
+        for side in ("first ", "second ")
+    )
+    return Blend(first, second, float(arrays["share"]))
+
+
+def blended(first: Counted, second: Counted, stream: np.ndarray) -> Blend:
+    """The blend of two models, in the share that foresees a held-out row of tokens best."""
+    places = np.arange(1, len(stream))
+    padded = np.concatenate([np.zeros(second.order - 1, np.int64), stream])
+    history = np.lib.stride_tricks.sliding_window_view(padded, second.order - 1)[places]
+    one, other = (model.chances(history)[0][np.arange(len(places)), stream[places]] for model in (first, second))
+    nats = {share: -np.log(np.maximum(share * one + (1 - share) * other, 1e-6)).mean() for share in SHARES}
+    return Blend(first, second, min(nats, key=lambda share: nats[share]) if len(places) else SHARES[0])
 
 
 def context_keys(stream: np.ndarray, places: np.ndarray, length: int, tokens: int) -> np.ndarray:

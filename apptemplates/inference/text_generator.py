@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apptemplates.inference.kneser_ney import KneserNey
+from apptemplates.inference.kneser_ney import Counted
 from apptemplates.inference.tokens import BOUNDARY, FIRST, UNKNOWN, Tokens
 
 Table = dict[str, np.ndarray]
@@ -79,7 +79,7 @@ def padded(rows: list[np.ndarray]) -> np.ndarray:
     return found
 
 
-def respond(inputs: Table, call: Call, counts: KneserNey, coder: Tokens, shape: Shape, surprise: Any = None) -> Table:
+def respond(inputs: Table, call: Call, counts: Counted, coder: Tokens, shape: Shape, surprise: Any = None) -> Table:
     """What is written after each prompt and how surprising it is; of a row with `then`, how surprising that is.
 
     Args:
@@ -192,7 +192,7 @@ class Writer:
         return self.text
 
 
-def write(prompts: Table, writers: list[Writer], call: Call, counts: KneserNey, shape: Shape) -> Iterator[int]:
+def write(prompts: Table, writers: list[Writer], call: Call, counts: Counted, shape: Shape) -> Iterator[int]:
     """Lets writers go on from prompts side by side until all are done; yields after each step how many are not.
 
     Args:
@@ -219,7 +219,7 @@ def write(prompts: Table, writers: list[Writer], call: Call, counts: KneserNey, 
         yield len(alive)
 
 
-def judge(inputs: Table, call: Call, counts: KneserNey, shape: Shape) -> np.ndarray:
+def judge(inputs: Table, call: Call, counts: Counted, shape: Shape) -> np.ndarray:
     """The nats (n,) of all of `then` after each prompt, read step by step."""
     tokens, starts, ends = spans(inputs)
     reading = Reading(call, counts, shape, heads(tokens, starts, shape))
@@ -263,7 +263,7 @@ class Reading:
         before: (n, h) tokens that stand before the first ones; 0 where there are none.
     """
 
-    def __init__(self, call: Call, counts: KneserNey, shape: Shape, before: np.ndarray) -> None:
+    def __init__(self, call: Call, counts: Counted, shape: Shape, before: np.ndarray) -> None:
         self._call, self._counts, self._shape = call, counts, shape
         # as many as are read anew, with those before them
         room = max(before.shape[1] + 1, shape.context // 2 + shape.before)

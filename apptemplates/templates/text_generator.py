@@ -18,7 +18,7 @@ from apptemplates.inference import foresight, kneser_ney
 from apptemplates.inference import text_generator as inference
 from apptemplates.inference import tokens as coding
 from apptemplates.inference.foresight import Foreseen
-from apptemplates.inference.kneser_ney import KneserNey, compact
+from apptemplates.inference.kneser_ney import Counted, KneserNey, compact
 from apptemplates.inference.text_generator import Shape, Writer
 from apptemplates.layers import pretrained_text
 from apptemplates.layers import text as network_parts
@@ -55,7 +55,7 @@ SAMPLE = 300  # characters of a sample in the report
 class Memory(NamedTuple):
     """What a text generator keeps of what it learned from: counted n-grams, and tokens to learn again from."""
 
-    counts: KneserNey | None = None
+    counts: Counted | None = None
     replay: np.ndarray = np.zeros(0, np.uint16)
 
 
@@ -202,7 +202,7 @@ class TextGenerator(Template):
         if not arrays:
             return Memory()
         counts = {name.removeprefix("counts "): column for name, column in arrays.items() if name.startswith("counts ")}
-        return Memory(KneserNey.of(counts), arrays.get("replay", Memory().replay))
+        return Memory(kneser_ney.opened(counts), arrays.get("replay", Memory().replay))
 
     def close_state(self, state: Memory, share: bool) -> Table:
         if state.counts is None:
@@ -307,16 +307,19 @@ class TextGenerator(Template):
 
     def build_decision(self, valid: Part) -> keras.Model:
         stream = self._kept_stream[2]  # of the texts that were learned from
-        before = self.state_.replay
-        if not len(before) and self.state_.counts is not None:
-            counts = self.state_.counts.widened(self._coder.size)  # what was counted can not be counted again
-        else:
-            # of a very long text, which stays in a file, what can be counted
-            both = np.concatenate([before, stream[: kneser_ney.MOST]])
-            counts = KneserNey.fit(both, self._order, self._coder.size)
+        held_out = prose.stream(valid.records[self.text], self._coder)[:HELD_OUT_TOKENS]
+        old, before, size = self.state_.counts, self.state_.replay, self._coder.size
+        # of a very long text, which stays in a file, what can be counted
+        counts: Counted = KneserNey.fit(stream[: kneser_ney.MOST], self._order, size)
+        if old is not None:  # the newer text counts for itself, and with what was learned before
+            both: Counted = old.widened(size)
+            if len(before):
+                both = KneserNey.fit(np.concatenate([before, stream[: kneser_ney.MOST]]), self._order, size)
+            counts = kneser_ney.blended(counts, both, held_out)
+        if old is None or len(before):
             before = np.concatenate([before, stream[:REPLAYED]])[-REPLAYED:]
         self.state_ = Memory(counts, before)
-        lines, told = self._lines(prose.stream(valid.records[self.text], self._coder)[:HELD_OUT_TOKENS])
+        lines, told = self._lines(held_out)
         found = [
             (one.network[at, one.token], one.counted[at, one.token], one.matched)
             for one in self._foreseen(lines, told, self.network_)
@@ -584,7 +587,7 @@ class TextGenerator(Template):
         return float(found[0]) if isinstance(texts, str) else found
 
 
-def counted(state: Memory) -> KneserNey:
+def counted(state: Memory) -> Counted:
     """The counted n-grams of a fitted template."""
     assert state.counts is not None
     return state.counts

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from apptemplates.inference import kneser_ney
 from apptemplates.inference.kneser_ney import KneserNey, discounts
 
 
@@ -90,3 +91,19 @@ def test_tiny_shakespeare_within_a_minute_and_two_hundredths(real_data):
     for _ in range(200):
         model.chances(one)
     assert (time.perf_counter() - began) / 200 < 0.002
+
+
+def test_two_models_are_blended_as_held_out_tokens_ask_for():
+    rng = np.random.default_rng(0)
+    old, new = rng.integers(2, 6, 4000), np.tile([6, 7, 8], 300)
+    both = KneserNey.fit(np.concatenate([old, new]), 3, 9)
+    blend = kneser_ney.blended(KneserNey.fit(new, 3, 9), both, np.tile([6, 7, 8], 20))
+    assert blend.share in kneser_ney.SHARES
+    assert kneser_ney.blended(both, KneserNey.fit(old, 3, 9), np.tile([6, 7, 8], 20)).share == 0.7
+    history = np.array([[6, 7], [2, 3], [0, 0]])
+    chances, matched = blend.chances(history)
+    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-4)
+    assert matched.tolist() == both.chances(history)[1].tolist()
+    again = kneser_ney.opened(blend.arrays())
+    np.testing.assert_allclose(again.chances(history)[0], chances)
+    np.testing.assert_allclose(blend.widened(12).chances(history)[0][:, :9], chances, rtol=1e-3)
