@@ -106,4 +106,4 @@ def test_two_models_are_blended_as_held_out_tokens_ask_for():
     assert matched.tolist() == both.chances(history)[1].tolist()
     again = kneser_ney.opened(blend.arrays())
     np.testing.assert_allclose(again.chances(history)[0], chances)
-    np.testing.assert_allclose(blend.widened(12).chances(history)[0][:, :9], chances, rtol=1e-3)
+    np.testing.assert_allclose(blend.widened(12).chances(history)[0][:, :9], chances, atol=0.02)
