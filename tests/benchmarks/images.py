@@ -149,18 +149,21 @@ def few(seeds: list[int], part: str, number: int = 20) -> None:
 def speed(epochs: int = 4) -> None:
     """Seconds of a pass of the template and of a plain loop over the same network, and one answer beside LiteRT."""
     train, valid = scans("breast", "train"), scans("breast", "val")
-    app = at.MedicalScanClassifier(patient=None, healthy=HEALTHY["breast"], epochs=epochs, readers=1)
+    app = at.MedicalScanClassifier(patient=None, healthy=HEALTHY["breast"], epochs=epochs)
     clock = Passes()
     app.fit(train, validation=valid, callbacks=[clock], verbose=0)
     network = keras.models.clone_model(app.network_)
     network.compile(**app.objective())
     pixels = app.preprocessor_.predict(train["image"][..., None], verbose=0)
-    flags = (train["finding"][:, None] == np.array(app.classes.names, object)).astype("float32")[:, None]
+    flags, held_flags = (
+        np.repeat((part["finding"][:, None] == np.array(app.classes.names, object)).astype("float32")[:, None],
+                  network.output_shape[1], axis=1)
+        for part in (train, valid)
+    )  # fmt: skip
     data = tf.data.Dataset.from_tensor_slices((pixels, flags)).cache().shuffle(len(flags)).batch(app.batch_size)
     flip = keras.Sequential([keras.layers.RandomTranslation(0.1, 0.1), keras.layers.RandomRotation(0.04)])
     data = data.map(lambda x, y: (flip(x, training=True), y), num_parallel_calls=2).prefetch(2)
-    held = (app.preprocessor_.predict(valid["image"][..., None], verbose=0),
-            (valid["finding"][:, None] == np.array(app.classes.names, object)).astype("float32")[:, None])  # fmt: skip
+    held = app.preprocessor_.predict(valid["image"][..., None], verbose=0), held_flags
     plain = Passes()
     network.fit(data, validation_data=held, epochs=epochs, callbacks=[plain], verbose=0)
     print(
