@@ -59,7 +59,7 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
     answers = app.call_(app.golden_)
     fast = app.fast_ or Fast(app.model_, None, app.golden_)
     _save_model(app.model_, folder / "model.keras")
-    if app.network_ is not None and app.network_in(app.model_) is None:
+    if app.network_ is not None and _network_in(app, app.model_) is None:
         _save_model(app.network_, folder / "network.keras")
     if fast.content:
         (folder / "one.tflite").write_bytes(fast.content)
@@ -86,6 +86,12 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
         app.report_.save(folder / "report.json")
         app.report_.save(folder / "report.html")
     (folder / "README.md").write_text(model_card(app, versions), encoding="utf-8")
+
+
+def _network_in(app: Any, model: Any) -> Any:
+    """The network inside the graph, where the application says that the graph holds it as it is."""
+    look = getattr(app, "network_in", None)
+    return None if look is None else look(model)
 
 
 def _save_model(model: Any, path: Path) -> None:
@@ -154,7 +160,7 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
             raise ArchiveError(f"its parameters do not fit this version of {content['class']} ({error})") from error
         model = _open_model(place, content["versions"])
         separate = _has(place, "network.keras")
-        network = _open_keras(place / "network.keras", content["versions"]) if separate else app.network_in(model)
+        network = _open_keras(place / "network.keras", content["versions"]) if separate else _network_in(app, model)
         # Empty: the graph is known not to convert, so nobody tries again.
         one = (place / "one.tflite").read_bytes() if _has(place, "one.tflite") else b""
         report = Report.from_dict(layout.read_json(place / "report.json")) if _has(place, "report.json") else None
