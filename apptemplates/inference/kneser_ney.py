@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-SHARES = (0.5, 0.3, 0.4, 0.6, 0.7)  # of the first of two models
+SHARES = (0.5, 0.3, 0.4, 0.6, 0.7, 0.8)  # of the first of two models
+FADE = 0.7  # what of its say is left for each token less that it has seen
 MOST = 4_000_000  # tokens that are counted
 TOGETHER = 4_000_000  # numbers in the chances of one chunk
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # of keys too long to hold every token
@@ -149,6 +150,9 @@ class KneserNey:
 class Blend:
     """Two counted models as one, such as of a newer text and of everything so far.
 
+    The first has the less of a say the fewer of the last tokens it has seen together than the second, so that what the
+    newer text does not know stays what it was.
+
     Args:
         first, second: The models, of the same tokens and order.
         share: Part of the first in the mix.
@@ -161,8 +165,9 @@ class Blend:
 
     def chances(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As those of `KneserNey`; seen together counts what the second has seen."""
-        found, matched = self.second.chances(history)
-        return self.share * self.first.chances(history)[0] + (1 - self.share) * found, matched
+        (newer, near), (found, matched) = self.first.chances(history), self.second.chances(history)
+        part = (self.share * faded(matched - near))[:, None]
+        return (part * newer + (1 - part) * found).astype("float32"), matched
 
     def widened(self, tokens: int) -> "Blend":
         """The same counts where there are more different tokens, none of which was counted."""
@@ -194,9 +199,18 @@ def blended(first: Counted, second: Counted, stream: np.ndarray) -> Blend:
     places = np.arange(1, len(stream))
     padded = np.concatenate([np.zeros(second.order - 1, np.int64), stream])
     history = np.lib.stride_tricks.sliding_window_view(padded, second.order - 1)[places]
-    one, other = (model.chances(history)[0][np.arange(len(places)), stream[places]] for model in (first, second))
-    nats = {share: -np.log(np.maximum(share * one + (1 - share) * other, 1e-6)).mean() for share in SHARES}
+    (newer, near), (found, matched) = first.chances(history), second.chances(history)
+    one, other = (chances[np.arange(len(places)), stream[places]] for chances in (newer, found))
+    part = faded(matched - near)
+    nats = {
+        share: -np.log(np.maximum(share * part * one + (1 - share * part) * other, 1e-6)).mean() for share in SHARES
+    }
     return Blend(first, second, min(nats, key=lambda share: nats[share]) if len(places) else SHARES[0])
+
+
+def faded(less: np.ndarray) -> np.ndarray:
+    """What is left of a say (n,) where so many tokens less were seen together."""
+    return np.asarray(FADE ** np.maximum(less, 0))
 
 
 def context_keys(stream: np.ndarray, places: np.ndarray, length: int, tokens: int) -> np.ndarray:

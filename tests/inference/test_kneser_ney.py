@@ -99,7 +99,7 @@ def test_two_models_are_blended_as_held_out_tokens_ask_for():
     both = KneserNey.fit(np.concatenate([old, new]), 3, 9)
     blend = kneser_ney.blended(KneserNey.fit(new, 3, 9), both, np.tile([6, 7, 8], 20))
     assert blend.share in kneser_ney.SHARES
-    assert kneser_ney.blended(both, KneserNey.fit(old, 3, 9), np.tile([6, 7, 8], 20)).share == 0.7
+    assert kneser_ney.blended(both, KneserNey.fit(old, 3, 9), np.tile([6, 7, 8], 20)).share == 0.8
     history = np.array([[6, 7], [2, 3], [0, 0]])
     chances, matched = blend.chances(history)
     np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-4)
