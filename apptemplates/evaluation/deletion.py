@@ -49,3 +49,19 @@ def trust(curves: list[np.ndarray], random_curves: list[np.ndarray], answer: str
         "better than random": better,
     }
     return Trust(says, notes, [figures.deletion(ours.mean(axis=0), theirs.mean(axis=0))])
+
+
+def by_age(title: str, caption: str, effects: list[tuple[int, float]], x: str, y: str) -> Figure:
+    """How much a part counts by how far back it stands.
+
+    Args:
+        title, caption: Of the figure.
+        effects: How far back a part stands, and what it counts for.
+        x, y: Names of the axes.
+    """
+    figure, axes = figures.blank(title, caption)
+    ages = sorted({age for age, _ in effects})
+    means = [np.mean([effect for other, effect in effects if other == age]) for age in ages]
+    axes.bar(ages, means, color=figures.BLUE, width=0.7)
+    axes.set(xlabel=x, ylabel=y)
+    return figure

@@ -84,11 +84,19 @@ def told(title: str, table: pd.DataFrame, drawn: list, ages: list, curves: list,
     trusted = deletion_curves.trust(
         curves, random_curves, "the next token", "blotting out", "the prompts are too short"
     )
-    pictures = [strips(drawn[:DRAWN]), by_age(ages), *trusted.figures]
+    moved = deletion_curves.by_age(
+        "How far back counts",
+        "By how many nats the chance of the likeliest next token moves, up or down, when one token before is blotted "
+        "out: the latest, the one before it, and so on; the mean over the prompts.",
+        [(age, abs(lift)) for age, lift in ages],
+        "tokens back, 1 is the latest",
+        "nats",
+    )
+    pictures = [strips(drawn[:DRAWN]), moved, *trusted.figures]
     near = np.array([lift for age, lift in ages if age <= 5])
     far = np.array([lift for age, lift in ages if age > 5])
-    moved = np.abs(near).mean() if len(near) else 0.0
-    says = f"One of the last five tokens moves the next one by {moved:.2f} nats on average"
+    closely = np.abs(near).mean() if len(near) else 0.0
+    says = f"One of the last five tokens moves the next one by {closely:.2f} nats on average"
     says += f", one further back by {np.abs(far).mean():.2f}." if len(far) else "."
     return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
                   table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
@@ -128,17 +136,3 @@ def rectangle(x: float, y: float, colour: str, alpha: float, fill: bool = True) 
 
     return Rectangle((x, y), 1, 0.8, facecolor=colour if fill else "none", edgecolor="none" if fill else colour,
                      alpha=alpha)  # fmt: skip
-
-
-def by_age(ages: list[tuple[int, float]]) -> Any:
-    """How much a token counts by how far back it stands."""
-    figure, axes = figures.blank(
-        "How far back counts",
-        "By how many nats the chance of the likeliest next token moves, up or down, when one token before is blotted "
-        "out: the latest, the one before it, and so on; the mean over the prompts.",
-    )
-    places = sorted({age for age, _ in ages})
-    means = [np.mean([abs(lift) for other, lift in ages if other == age]) for age in places]
-    axes.bar(places, means, color=figures.BLUE, width=0.8)
-    axes.set(xlabel="tokens back, 1 is the latest", ylabel="nats")
-    return figure

@@ -8,7 +8,6 @@ import pandas as pd
 
 from apptemplates.data.preflight import Finding
 from apptemplates.evaluation import deletion as deletion_curves
-from apptemplates.evaluation import figures
 from apptemplates.evaluation.report import Report
 
 Table = dict[str, np.ndarray]
@@ -115,25 +114,19 @@ def explanation(title: str, table: pd.DataFrame, effects: list, curves: list, ra
         curves, random_curves, "a recommendation", "taking away", "no history has two items"
     )
     pictures = list(trusted.figures)
-    pictures.append(by_age(effects))
+    pictures.append(
+        deletion_curves.by_age(
+            "How long ago counts",
+            "By how much the first recommendation falls, in standard deviations, when one item of the history is taken "
+            "away: the latest, the one before it, and so on; the mean over the queries.",
+            effects,
+            "place in the history, 1 is the latest",
+            "fall of the score",
+        )
+    )
     latest = np.mean([lift for age, lift in effects if age == 1]) if effects else float("nan")
     says = f"Taking away the latest item moves the first recommendation by {latest:.2f} standard deviations on average."
     if not effects:
         says = "No query has a history, so that what is popular was recommended."
     return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
                   table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
-
-
-def by_age(effects: list[tuple[int, float]]) -> Any:
-    """How much items of a history count by how long ago they were taken."""
-    figure, axes = figures.blank(
-        "How long ago counts",
-        "By how much the first recommendation falls, in standard deviations, when one item of the history is taken "
-        "away: the latest, the one before it, and so on; the mean over the queries.",
-    )
-    ages = sorted({age for age, _ in effects})
-    means = [np.mean([lift for other, lift in effects if other == age]) for age in ages]
-    axes.bar(ages, means, color=figures.BLUE, width=0.7)
-    axes.set_xlabel("place in the history, 1 is the latest")
-    axes.set_ylabel("fall of the score")
-    return figure

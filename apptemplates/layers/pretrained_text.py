@@ -76,7 +76,7 @@ class PretrainedText(keras.layers.Layer):
         return cls(keras.saving.deserialize_keras_object(task) if isinstance(task, dict) else task, **config)
 
 
-def library() -> Any:
+def imported_hub() -> Any:
     """The library that pretrained models come from.
 
     Raises:
@@ -102,7 +102,7 @@ def loaded(preset: str, rank: int) -> tuple[PretrainedText, dict[str, Any]]:
     Raises:
         ValueError: There is no such model, or its tokens are not byte pairs.
     """
-    hub = library()
+    hub = imported_hub()
     try:
         task = hub.models.CausalLM.from_preset(preset)
     except (ValueError, OSError) as error:

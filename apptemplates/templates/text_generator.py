@@ -125,7 +125,7 @@ class TextGenerator(Template):
             if not good:
                 raise ValueError(f"{self.name}: {name} must be {wanted}. Received: {getattr(self, name)!r}.")
         if self.preset is not None:
-            pretrained_text.library()  # also registers the layers that a saved graph holds
+            pretrained_text.imported_hub()  # also registers the layers that a saved graph holds
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:

@@ -63,4 +63,4 @@ def test_what_is_no_preset_is_refused(preset):
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "keras_hub", None)
     with pytest.raises(ImportError, match=r"pip install 'apptemplates\[hub\]'"):
-        pretrained_text.library()
+        pretrained_text.imported_hub()
