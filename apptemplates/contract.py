@@ -213,6 +213,17 @@ class Contract(abc.ABC):
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:  # noqa: B027 (most need no more)
         """Adds to the report of `evaluate` what its trials alone do not tell, such as how good answers are in noise."""
 
+    def ways(self, train: Part) -> tuple[str, ...]:
+        """The kinds of network to choose between by the held-out records, where these can not tell the first.
+
+        `learned_["kind"]` names the one that is to be built.
+        """
+        return ("",)
+
+    def worth(self) -> float:
+        """How good the held-out records find the decision that was built, the higher the better; chooses the way."""
+        return 0.0
+
     def stages(self) -> tuple[Stage, ...]:
         """The stretches of learning, one after the other."""
         return (Stage(),)

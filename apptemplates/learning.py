@@ -40,36 +40,66 @@ def learn(
     app.columns_ = app._own_columns(table)
     app.learned_ = {"seed": app.seed}
     train, valid = split_parts(app, table, validation)
-    keras.utils.set_random_seed(app.seed)
-    app.preprocessor_ = app.build_preprocessor(train)
-    app.network_ = app.build_network(app.preprocessor_)
     refit = getattr(app, "refit", False)
-    stages = app.stages()
-    marks = checkpoints(app, train, valid, checkpoint, len(stages))
     common = {"clock": clock, "callbacks": callbacks, "verbose": verbose}
-    batches = app.make_batches(train, training=True)
-    held_out = app.make_batches(valid, training=False)
-    passes = [max(1, round(stage.epochs * app.passes(rows(train.records)))) for stage in stages]
-    app.history_, done = taught(app, app.network_, batches, held_out, passes, marks, 0.5 if refit else 1.0, "", common)
-    app.learned_ |= {"data": describe(train.records, valid.records), "training": done}
+    ways, tried, kept, marks = app.ways(train), {}, None, []
+    for place, way in enumerate(ways):
+        one = copy.copy(app)
+        one.learned_ = copy.deepcopy(app.learned_) | ({"kind": way} if way else {})
+        keras.utils.set_random_seed(one.seed)
+        one.preprocessor_ = one.build_preprocessor(train)
+        one.network_ = one.build_network(one.preprocessor_)
+        files = checkpoints(one, train, valid, checkpoint, f"{way} " if len(ways) > 1 else "")
+        marks += files
+        search(one, train, valid, files, 1 / (len(ways) - place + bool(refit)), way if len(ways) > 1 else "", common)
+        tried[way] = one.worth()
+        if kept is None or tried[way] > kept.worth():
+            kept, again = one, files[len(files) // 2 :]
+        if interrupted(one):
+            refit = False
+            break
+    app.__dict__.update(kept.__dict__)
+    if len(tried) > 1:
+        app.learned_["tried"] = tried
     decide(app, train, valid)
-    refit = refit and not done["stopped"].startswith("interrupted")
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
-        # the decision stays as the held-out rows judged it; the network behind it then learns from those rows too
-        keras.utils.set_random_seed(app.seed)
-        again = app.build_network(app.preprocessor_)
-        both = app.make_batches(Part.joined(train, valid), training=True)
-        try:
-            what = ", with the held-out rows"
-            taught(app, again, both, None, done["passes"], marks[len(stages) :], 1.0, what, common)
-        except training.TrainingError:
-            refit = False  # the network that was held against the other rows stays
-        else:
-            app.network_.set_weights(again.get_weights())
-            app.finish(Part.joined(train, valid))
-    done |= {"refit": refit, "minutes": clock.passed() / 60}
+        refit = learn_anew(app, train, valid, again, common)
+    app.learned_["training"] |= {"refit": refit, "minutes": clock.passed() / 60}
     for file, _ in filter(None, marks):
         file.unlink(missing_ok=True)
+
+
+def search(
+    app: Any, train: Part, valid: Part, marks: list[Any], share: float, way: str, common: dict[str, Any]
+) -> None:
+    """Teaches a new network by the train part, held against the valid part, and builds its decision."""
+    batches = app.make_batches(train, training=True)
+    held_out = app.make_batches(valid, training=False)
+    passes = [max(1, round(stage.epochs * app.passes(rows(train.records)))) for stage in app.stages()]
+    what = f", {way}" if way else ""
+    app.history_, done = taught(app, app.network_, batches, held_out, passes, marks, share, what, common)
+    app.learned_ |= {"data": describe(train.records, valid.records), "training": done}
+    app.model_ = app.build_decision(valid)
+
+
+def learn_anew(app: Any, train: Part, valid: Part, marks: list[Any], common: dict[str, Any]) -> bool:
+    """Teaches the network anew by both parts, if that ends well; the decision stays as the held-out rows judged it."""
+    keras.utils.set_random_seed(app.seed)
+    network = app.build_network(app.preprocessor_)
+    both = Part.joined(train, valid)
+    batches, passes = app.make_batches(both, training=True), app.learned_["training"]["passes"]
+    try:
+        taught(app, network, batches, None, passes, marks, 1.0, ", with the held-out rows", common)
+    except training.TrainingError:
+        return False  # the network that was held against the other rows stays
+    app.network_.set_weights(network.get_weights())
+    app.finish(both)
+    return True
+
+
+def interrupted(app: Any) -> bool:
+    """Whether somebody stopped the training."""
+    return bool(app.learned_["training"]["stopped"].startswith("interrupted"))
 
 
 def taught(
@@ -122,9 +152,9 @@ def taught(
     return history, done | {"passes": used}
 
 
-def checkpoints(app: Any, train: Part, valid: Part, folder: str | Path | None, stages: int) -> list[Any]:
+def checkpoints(app: Any, train: Part, valid: Part, folder: str | Path | None, way: str) -> list[Any]:
     """File and fingerprint of each stage of the search and of the refit; Nones without a folder."""
-    names = [f"{what}{place or ''}.npz" for what in ("search", "refit") for place in range(stages)]
+    names = [f"{way}{what}{place or ''}.npz" for what in ("search", "refit") for place in range(len(app.stages()))]
     if not folder:
         return [None] * len(names)
     observed = {} if app.before_ is None else app.close_state(app.before_, share=False)
@@ -168,6 +198,7 @@ def go_on(
         )
     fresh.history_ = done.pop("history")
     fresh.learned_["finetuned"] = {**done, "data": describe(train.records, valid.records)}
+    fresh.model_ = fresh.build_decision(valid)
     decide(fresh, train, valid)
     # the baseline stays what it was: the simple method does not go on learning
     fresh.baseline_ = app.baseline_
@@ -252,8 +283,7 @@ def checked(app: Any, table: Table, accepted: Collection[str] = ()) -> Table:
 
 
 def decide(app: Any, train: Part, valid: Part) -> None:
-    """Builds the decision and all that goes with it from a trained network."""
-    app.model_ = app.build_decision(valid)
+    """What goes with a decision that is built: the simple method, golden answers, the report on the held-out rows."""
     app.baseline_ = app.fit_baseline(train)
     queries, truth = app.make_trials(valid.records)
     own = type(app).prepare_records is not Contract.prepare_records

@@ -166,7 +166,6 @@ class Checkpoint(keras.callbacks.Callback):
                 f"choose another folder, or delete it to start anew."
             )
         model.set_weights([saved[f"weight {i}"] for i in range(len(model.weights))])
-        model.optimizer.build(model.trainable_variables)
         for i, variable in enumerate(model.optimizer.variables):
             variable.assign(saved[f"optimizer {i}"])
         self.best.best, self.best.epoch = note["best"], note["best_epoch"]
@@ -306,6 +305,7 @@ def run(
         KeyboardInterrupt: Before the first epoch ended, when there are no weights to keep.
     """
     network.compile(**objective)
+    network.optimizer.build(network.trainable_variables)  # a step that makes variables would be traced twice
     best = BestWeights(patience, slack)
     own: list[Any] = [best]
     start, keeper = 0, None

@@ -358,7 +358,7 @@ def test_a_checkpoint_of_another_past_is_refused(tmp_path):
     past, new = take(table, np.arange(300)), take(table, np.arange(300, 900))
 
     def detector():
-        return at.FraudDetector(label="fraud", entities=("card",), epochs=2, batch_size=128)
+        return at.FraudDetector(label="fraud", entities=("card",), epochs=2, batch_size=128, refit=False)
 
     with pytest.raises(RuntimeError, match="power cut"):
         stop = At(1, raising(RuntimeError("power cut")))

@@ -198,8 +198,10 @@ def one_after_another(histories: Sequence[np.ndarray], items: int) -> Any:
     return pairs
 
 
-def choose(histories: Sequence[np.ndarray], judged: Judged, ordered: bool) -> tuple[Closed, dict[str, float]]:
-    """The closed form with the settings that rank the held-out items best, and NDCG@k of the best of each kind.
+def choose(
+    histories: Sequence[np.ndarray], judged: Judged, ordered: bool
+) -> tuple[dict[str, Closed], dict[str, float]]:
+    """Of each kind the closed form that ranks the held-out items best, the best kind first, and their NDCG@k.
 
     Up to 6,000 items EASE, weighted EASE and item-kNN are tried; beyond, item-kNN alone.
     """
@@ -232,7 +234,8 @@ def choose(histories: Sequence[np.ndarray], judged: Judged, ordered: bool) -> tu
                 weights = (plain.weights[0] * famous(histories, items, fame),)
                 tried("weighted EASE", {**settings, "fame": fame}, plain._replace(weights=weights))
     numbers = {kind: value for kind, (value, _) in best.items()} if len(judged) else {}
-    return max(best.values(), key=lambda one: one[0])[1], numbers
+    order = sorted(best, key=lambda kind: -best[kind][0])
+    return {kind: best[kind][1] for kind in order}, numbers
 
 
 def kept(old: Closed, new: Closed, part: float, items: int) -> Closed:

@@ -50,7 +50,8 @@ class Recommender(Template):
             neither learned from nor recommended again.
         item_features: Columns that describe an item, in the table of interactions or in one given to `describe`.
         k: How many items are recommended, and judged by.
-        learns: "sequences" (needs times) or "sets"; by default sequences with times, else sets.
+        learns: "sequences" (needs times) or "sets"; by default sets without times, and with them both are learned, and
+            the one that ranks the held-out interactions better is kept.
         hold_out: What it is judged by while learning: "time", the latest tenth of all interactions (without times a
             tenth of each user's); "last", the last one of each user; "some", a tenth of each user's.
         refit: Learn anew from all interactions once the held-out ones have told how long to learn.
@@ -119,7 +120,8 @@ class Recommender(Template):
 
     @classmethod
     def demo(cls) -> tuple[Self, Table]:
-        app = cls(time="time", item_features=("category", "price"), k=10, epochs=8, batch_size=64)
+        choices: dict[str, Any] = {"k": 10, "learns": "sequences", "epochs": 8, "batch_size": 64}
+        app = cls(time="time", item_features=("category", "price"), **choices)
         return app, synthetic_shop.purchases(250, 100)
 
     # ---- what goes in and comes out ----------------------------------------
@@ -304,13 +306,22 @@ class Recommender(Template):
     def _sequences(self) -> bool:
         return bool(self.learned_["kind"] == "sequences")
 
-    def build_preprocessor(self, train: Part) -> keras.Model:
+    def ways(self, train: Part) -> tuple[str, ...]:
         self._refuse(train.records)
+        if self.learns is not None or self.time is None:
+            return (self.learns or "sets",)
+        people, items = (len(set(train.records[name].tolist())) for name in (self.user, self.item))
+        return ("sequences", "sets") if people * items <= CELLS else ("sequences",)
+
+    def worth(self) -> float:
+        # of people who are all new nobody can tell
+        return float(self.learned_["held out"].get(f"{self.headline} of blend", 0.0))
+
+    def build_preprocessor(self, train: Part) -> keras.Model:
         state = self.remember(train.records, train.state)
         liked = self._liked_names(state)
         if len(liked) < 2:
             raise DataError(f"{self.name}: only {len(liked)} items are liked by anybody; at least two are needed.")
-        self.learned_["kind"] = self.learns or ("sets" if self.time is None else "sequences")
         names = sorted({*self.learned_.get("items", []), *liked})
         self.learned_["learned"] = len(names)
         self.learned_["items"] = [*names, *sorted(set(state.described_names()) - set(names))]
@@ -413,7 +424,8 @@ class Recommender(Template):
         items = self.learned_["learned"]
         judged = Judged.of([past[one] for one in people], [taken[one] for one in people], self.k, items, self.seed)
         everybody = [found for found in past.values() if len(found)]
-        closed, found = simple_rankings.choose(everybody, judged, self._sequences)
+        simple, found = simple_rankings.choose(everybody, judged, self._sequences)
+        closed = next(iter(simple.values()))
         popular = simple_rankings.popularity(everybody, items)
         old = self.__dict__.get("_old")
         if old is not None:
@@ -431,8 +443,18 @@ class Recommender(Template):
             share = best if old is None else share
             found |= {"network": shares[1.0], "blend": shares[share]}
         self.learned_ |= {"closed": {"kind": closed.kind, **closed.chosen}, "share": share}
+        if "EASE" in simple and old is None:
+            self.learned_["EASE"] = simple["EASE"].chosen
         self.learned_["held out"] = {f"{self.headline} of {way}": round(value, 4) for way, value in found.items()}
         return self._build(closed.weights, popular)
+
+    def _plain_ease(self) -> tuple[simple_rankings.Closed, ...]:
+        """EASE alone, learned from everybody's histories as they are remembered; none where it can not be."""
+        everybody = [found for found in self._liked_rows(self._state).values() if len(found)]
+        if not everybody or "EASE" not in self.learned_:
+            return ()
+        items, chosen = self.learned_["learned"], self.learned_["EASE"]
+        return (simple_rankings.learn(everybody, items, "EASE", self._sequences, chosen),)
 
     def _closed_of(self, weights: tuple[np.ndarray, ...]) -> simple_rankings.Closed:
         """The closed form that stands in the graph."""
@@ -462,20 +484,20 @@ class Recommender(Template):
 
     def _build(self, weights: tuple[np.ndarray, ...], popular: np.ndarray) -> keras.Model:
         """The graph of what was learned, which is what answers from now on."""
-        self.model_ = self._graph(weights, popular, self.learned_["share"])
+        self.model_ = self._graph(weights, popular, self.learned_["share"], self._decay)
         self.call_, self.fast_ = fast.batch(self.model_), None
         return self.model_
 
-    def _graph(self, weights: tuple[np.ndarray, ...], popular: np.ndarray, share: float) -> keras.Model:
-        names, learned, closed = self.learned_["items"], self.learned_["learned"], self.learned_["closed"]
+    def _graph(self, weights: tuple[np.ndarray, ...], popular: np.ndarray, share: float, decay: float) -> keras.Model:
+        names, learned = self.learned_["items"], self.learned_["learned"]
         alike = None
         if len(names) > learned:
             directions = item_features.encode(self._state.description(names), self.learned_["features"])
             alike = graph.Alike(*item_features.alike(directions[learned:], directions[:learned]))
         if len(weights) == 1:  # a weight for every pair of items
-            simple = graph.Simple(item_networks.Together(name="closed"), weights, 0, closed["decay"])
+            simple = graph.Simple(item_networks.Together(name="closed"), weights, 0, decay)
         else:
-            layer = item_networks.Followers(learned, weights[0].shape[1], closed["decay"], name="closed")
+            layer = item_networks.Followers(learned, weights[0].shape[1], decay, name="closed")
             simple = graph.Simple(layer, weights, simple_rankings.LATEST)
         places, most = self._limits[:2]
         return graph.answer_graph(self.preprocessor_, self._scored, simple, names, alike, popular, share, places, most)
@@ -539,19 +561,28 @@ class Recommender(Template):
 
     def baseline(self, state: Table, inputs: Table) -> Answers:
         """The closed form alone."""
-        return self._alone(inputs, *self._learned_parts(), share=0.0)
+        return self._alone(inputs, *self._learned_parts(), 0.0, self._decay)
 
-    def _alone(self, inputs: Table, weights: tuple[np.ndarray, ...], popular: np.ndarray, share: float) -> Answers:
-        return self.respond(inputs, fast.batch(self._graph(weights, popular, share)), self._state)
+    @property
+    def _decay(self) -> float:
+        return float(self.learned_["closed"]["decay"])
+
+    def _alone(
+        self, inputs: Table, weights: tuple[np.ndarray, ...], popular: np.ndarray, share: float, decay: float = 1.0
+    ) -> Answers:
+        return self.respond(inputs, fast.batch(self._graph(weights, popular, share, decay)), self._state)
 
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
         weights, popular = self._learned_parts()
         ways = {self.name: self.respond(inputs, self.call_, self._state)}
-        ways["the network alone"] = self._alone(inputs, weights, popular, share=1.0)
+        ways["the network alone"] = self._alone(inputs, weights, popular, 1.0)
         ways[f"{self.baseline_name} alone"] = self.baseline(self.baseline_, inputs)
         if self.baseline_name != "item-kNN":
             nearest = self.baseline_["near"], self.baseline_["weights"]
-            ways["item-kNN alone"] = self._alone(inputs, nearest, popular, share=0.0)
+            ways["item-kNN alone"] = self._alone(inputs, nearest, popular, 0.0, self._decay)
+        if self.baseline_name != "EASE":
+            for ease in self._plain_ease():
+                ways["EASE alone"] = self._alone(inputs, ease.weights, popular, 0.0, ease.chosen["decay"])
         strangers = {**inputs, "exclude": inputs["exclude"], "history": -np.abs(inputs["history"])}
         ways["popularity"] = self.respond(strangers, self.call_, self._state)
         ranking_reports.compare(report, {name: self.score(truth, one) for name, one in ways.items()})
@@ -559,6 +590,11 @@ class Recommender(Template):
         if late:
             report.findings.append(ranking_reports.leak(late, rows(truth), self.learned_["until"]))
         report.notes |= {f"held out while learning, {way}": value for way, value in self.learned_["held out"].items()}
+        for kind, value in self.learned_.get("tried", {}).items():
+            report.notes[f"held out while learning, {self.headline} of {kind}"] = round(value, 4)
+        if not any(way.startswith("EASE") for way in ways):
+            most = f"{simple_rankings.CLOSED:,} items, and of people whose histories are kept"
+            report.notes["EASE alone"] = f"left out: it is for up to {most}"
 
     def make_explanation(self, records: Table) -> Any:
         queries = records if self.item not in records else self.make_trials(records)[0]

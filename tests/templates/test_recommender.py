@@ -10,6 +10,7 @@ import apptemplates as at
 from apptemplates.data import synthetic_shop
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import take
+from apptemplates.evaluation import ranking, simple_rankings
 
 SHOP = synthetic_shop.purchases(150, 60)
 FIRST, LATER = take(SHOP, slice(0, -250)), take(SHOP, slice(-250, None))
@@ -18,7 +19,9 @@ QUICK = {"epochs": 2, "batch_size": 64, "k": 5, "refit": False}
 
 
 def shop(**choices):
-    return at.Recommender(**{"time": "time", "item_features": ("category", "price"), **QUICK, **choices})
+    return at.Recommender(
+        **{"time": "time", "learns": "sequences", "item_features": ("category", "price"), **QUICK, **choices}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def app():
 
 @pytest.fixture(scope="module")
 def sets():
-    return at.Recommender(**QUICK).fit(BARE, verbose=0)
+    return at.Recommender(**QUICK | {"refit": True}).fit(BARE, verbose=0)
 
 
 def taken_by(user, table=FIRST):
@@ -84,6 +87,37 @@ def test_the_next_of_a_series_comes_first(app):
     assert np.mean(right) > 0.7
 
 
+def test_sequences_and_sets_are_tried_and_the_held_out_items_choose():
+    some = take(SHOP, slice(0, 400))
+    fitted = at.Recommender(time="time", **QUICK).fit(
+        {name: some[name] for name in ("user", "item", "time")}, verbose=0
+    )
+    tried = fitted.learned_["tried"]
+    assert set(tried) == {"sequences", "sets"} and fitted.learned_["kind"] == max(tried, key=tried.get)
+    assert fitted.learned_["held out"]["NDCG@5 of blend"] == max(tried.values())
+    assert fitted.clone().learns is None and fitted.predict_one({"history": ["item-0001"]})["items"]
+
+
+def test_plain_ease_stands_in_the_table_as_it_is(sets):
+    """What the row says is what EASE, learned here from the same histories, gives."""
+    report = sets.evaluate({name: LATER[name] for name in ("user", "item")})
+    rows = report.table.set_index("ranked by")["NDCG@5"]
+    queries, truth = sets.make_trials(sets.record.check("test", {n: LATER[n] for n in ("user", "item")})[0])
+    histories = sets._liked_rows(sets.state_)
+    weights = simple_rankings.ease(
+        list(histories.values()), sets.learned_["learned"], sets.learned_["EASE"]["strength"], 0.0
+    )
+    past = [histories.get(user, np.empty(0, int)) for user in queries["user"]]
+    scores = simple_rankings.flags(past, len(weights)) @ weights
+    for row, taken in enumerate(past):
+        scores[row, taken - 1] = -np.inf
+    lists = np.array(sets.learned_["items"], object)[ranking.top_rows(scores, 5)].tolist()
+    known = [row for row, taken in enumerate(past) if len(taken)]
+    wanted = [[name for name in text.split("|") if name] for text in truth["taken"]]
+    expected = ranking.score([wanted[row] for row in known], [lists[row] for row in known], 5)["NDCG@5"]
+    assert len(known) == len(past) and rows["EASE alone"] == pytest.approx(expected, abs=1e-9)
+
+
 def test_whom_nothing_is_known_of_gets_what_is_popular(app):
     popular = app.predict_one({"history": []})
     assert popular["source"] == "popularity (the history is empty)"
@@ -135,7 +169,7 @@ def numbered():
     """Fitted on ids that are numbers, everything told twice, and one user who took a single thing."""
     numbers = {"user": np.unique(FIRST["user"], return_inverse=True)[1], "item": [int(n[-4:]) for n in FIRST["item"]]}
     twice = {name: np.append(np.tile(column, 2), [value]) for (name, column), value in zip(numbers.items(), (999, 1))}  # noqa: B905
-    return at.Recommender(**QUICK).fit(twice, verbose=0)
+    return at.Recommender(**QUICK | {"refit": True}).fit(twice, verbose=0)
 
 
 def test_ids_are_the_same_however_they_are_written(numbered):
@@ -367,6 +401,7 @@ def test_a_report_ranks_everything_beside_simple_methods(app):
     assert {"NDCG@5", "recall@5", "hit rate@5", "MRR@5", "coverage"} <= set(report.metrics)
     assert report.metrics["NDCG@5"].value > 2 * report.table.set_index("ranked by")["NDCG@5"]["popularity"]
     assert any("EASE" in note for note in report.notes)
+    assert any(way.startswith("EASE") for way in ways)
     assert list(report.groups) == ["region"]
 
 
