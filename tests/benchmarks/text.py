@@ -5,9 +5,9 @@
 `network` learns from the first 90 % of the text within the minutes, two cores, and is judged once by the last 10 %,
 which nothing was chosen by: the mixed model, its network alone and its counted n-grams alone. `side` lets a plain copy
 of nanoGPT's setting for a CPU learn in the same run, and gives our template a quarter of its time. `cache` writes 512
-characters with and without what is kept of those before. `finetune` goes on from the saved model with 20 kB of text
-messages (another author) for two minutes, and learns the same from nothing in the same time; both are judged by later
-messages.
+characters with and without what is kept of those before. `finetune` goes on from the saved model with 20 kB of another
+author (Jane Austen), and then of text messages, for two minutes, and learns the same from nothing in the same time;
+both are judged by what comes after.
 """
 
 import argparse
@@ -151,18 +151,25 @@ def cache(folder: Path, length: int = 512) -> None:
     )
 
 
-def finetune(folder: Path, minutes: float = 2.0) -> None:
-    """Text messages: going on from the saved model against learning from nothing, in the same time."""
+def others() -> dict[str, str]:
+    """What is no Shakespeare: a novel of one author (public domain, in this folder), and many people's messages."""
     lines = (DATA / "sms_spam" / "SMSSpamCollection").read_text("utf-8").splitlines()
     messages = "".join(line.split("\t", 1)[1] + "\n" for line in lines if line.startswith("ham\t"))
-    train, test = messages[:20_000], messages[20_000:50_000]
+    return {"Austen": (Path(__file__).parent / "texts" / "austen.txt").read_text("utf-8"), "messages": messages}
+
+
+def finetune(folder: Path, minutes: float = 2.0) -> None:
+    """20 kB of others: going on from the saved model against learning from nothing, in the same time."""
     before = at.load(folder)
     choices = {name: value for name, value in before.get_params().items() if name not in ("epochs", "learning_rate")}
-    went_on = at.load(folder).finetune({"text": [train]}, minutes=minutes, epochs=1000, verbose=0)
-    fresh = at.TextGenerator(**choices, epochs=1000).fit({"text": [train]}, minutes=minutes, verbose=0)
     shakespeares = shakespeare()[1][:30_000]
-    for name, app in {"saved": before, "fine-tuned": went_on, "from nothing": fresh}.items():
-        print(f"{name}: {app.nats(test):.4f} nats on later messages, {app.nats(shakespeares):.4f} on Shakespeare")
+    for what, text in others().items():
+        train, test = text[:20_000], text[20_000:50_000]
+        went_on = at.load(folder).finetune({"text": [train]}, minutes=minutes, epochs=1000, verbose=0)
+        fresh = at.TextGenerator(**choices, epochs=1000).fit({"text": [train]}, minutes=minutes, verbose=0)
+        for name, app in {"saved": before, "fine-tuned": went_on, "from nothing": fresh}.items():
+            found = app.nats(test), app.nats(shakespeares)
+            print(f"{name}: {found[0]:.4f} nats on later {what}, {found[1]:.4f} on Shakespeare", flush=True)
 
 
 def main() -> None:
