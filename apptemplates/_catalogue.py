@@ -38,6 +38,12 @@ ENTRIES: tuple[Entry, ...] = (
         "What will somebody take next, and because of what?",
     ),
     Entry(
+        "RiskScorer",
+        "risk_scorer",
+        "Risk scorer",
+        "How likely is it that this happens, is that too much, and should a person decide?",
+    ),
+    Entry(
         "TextGenerator",
         "text_generator",
         "Text generator",

@@ -34,3 +34,38 @@ class MarginSoftmax(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "margin": self.margin}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class EvenChances(keras.losses.Loss):
+    """Cross-entropy of the members of an ensemble, and a penalty where groups differ in their mean chance.
+
+    The penalty is the mean over groups, by their share of the batch, of the squared gap between the group's mean chance
+    and that of all, times `weight`.
+
+    Args:
+        members: Number of members k.
+        weight: Of the penalty.
+
+    Call arguments:
+        y_true: (n, k + g), what each member is to say, and flags of the groups.
+        y_pred: (n, k) logits.
+
+    Reference: Zafar et al., 2017, Fairness Constraints, arXiv:1507.05259 (a penalty on how a score and a group go
+    together).
+    """
+
+    def __init__(self, members: int, weight: float, name: str = "even_chances", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.members, self.weight = members, weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        wanted, flags = y_true[:, : self.members], y_true[:, self.members :]
+        lost = ops.mean(keras.losses.binary_crossentropy(wanted, y_pred, from_logits=True))
+        chance = ops.mean(ops.sigmoid(y_pred), axis=1)
+        share = ops.mean(flags, axis=0)
+        of_group = ops.sum(flags * chance[:, None], axis=0) / ops.maximum(ops.sum(flags, axis=0), 1.0)
+        return lost + self.weight * ops.sum(share * ops.square(of_group - ops.mean(chance)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "members": self.members, "weight": self.weight}

@@ -182,7 +182,7 @@ def _offset(policy: Policy, classes: Classes, chances: np.ndarray, truth: np.nda
     cases = truth if classes.several else classes.is_ill(truth)[:, None]
     places, apart = np.zeros(odds.shape[1]), 0.0
     for k in range(odds.shape[1]):
-        places[k], half = _place(policy, odds[:, k], cases[:, k])
+        places[k], half = thresholds.by_odds(policy, odds[:, k], cases[:, k])
         apart = max(apart, half)
     least = 0.0 if apart == 0 else float(1 / (1 + np.exp(-apart)))
     if classes.several:
@@ -190,26 +190,6 @@ def _offset(policy: Policy, classes: Classes, chances: np.ndarray, truth: np.nda
     offset = np.zeros(len(classes.names))
     offset[_cases(classes)] = -places[0]
     return offset, least
-
-
-def _place(policy: Policy, odds: np.ndarray, case: np.ndarray) -> tuple[float, float]:
-    """Where the log odds (n,) count as a case, and how far on both sides of it they are too close to call."""
-    if policy.cost_of_miss is not None or policy.cost_of_alarm is not None:
-        alarm = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
-        miss = alarm if policy.cost_of_miss is None else float(policy.cost_of_miss)
-        return float(np.log(max(alarm, LEAST)) - np.log(max(miss, LEAST))), 0.0
-    low = high = None
-    if policy.min_sensitivity is not None:
-        cases = int(case.sum())
-        wanted = min(1.0, policy.min_sensitivity * (cases + 1) / max(cases, 1))  # one case to spare
-        low = thresholds.by_recall(case, odds, wanted) if cases else float(odds.min())
-    if policy.min_specificity is not None:
-        others = int((~case).sum())
-        allowed = max(0.0, 1 - policy.min_specificity * (others + 1) / max(others, 1))
-        high = thresholds.by_false_alarms(case, odds, allowed) if others else float(odds.max())
-    if low is None or high is None:
-        return (low if high is None else high), 0.0  # type: ignore[return-value]
-    return (low + high) / 2, max(0.0, (high - low) / 2)
 
 
 # ---- numbers -----------------------------------------------------------------

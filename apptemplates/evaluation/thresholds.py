@@ -12,6 +12,7 @@ from apptemplates.policy import Policy
 
 # a share of a count may miss a whole number by rounding: 0.29 * 100 is 28.999999999999996
 ROUNDING = 1e-9
+LEAST = 1e-7  # a cost of 0 has no logarithm
 
 
 def by_cost(
@@ -142,6 +143,37 @@ def by_policy(policy: Policy, held_out: Mapping[str, np.ndarray]) -> tuple[float
         return 0.0, 1.0, 0.0 if allowed > 0 else 2.0  # all or none, of whatever will be asked
     scores = probability if value is None or not by_value else probability * value
     return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
+
+
+def by_odds(policy: Policy, odds: np.ndarray, case: np.ndarray) -> tuple[float, float]:
+    """Where log odds count as a case, and how far on both sides of it they are too close to call.
+
+    Costs set the chance from which an alarm pays; a least sensitivity or specificity is kept with one case to spare, so
+    that it holds on average for new rows too. Of both, what lies between the two thresholds is too close to call.
+
+    Args:
+        policy: `cost_of_miss` and `cost_of_alarm` (numbers), or `min_sensitivity` and `min_specificity`.
+        odds: (n,) log odds of held-out rows.
+        case: (n,) bool, whether each was one.
+
+    Reference: Angelopoulos et al., 2022, Conformal Risk Control, arXiv:2208.02814.
+    """
+    if policy.cost_of_miss is not None or policy.cost_of_alarm is not None:
+        alarm = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
+        miss = alarm if policy.cost_of_miss is None else float(policy.cost_of_miss)
+        return float(np.log(max(alarm, LEAST)) - np.log(max(miss, LEAST))), 0.0
+    low = high = None
+    if policy.min_sensitivity is not None:
+        cases = int(case.sum())
+        wanted = min(1.0, policy.min_sensitivity * (cases + 1) / max(cases, 1))  # one case to spare
+        low = by_recall(case, odds, wanted) if cases else float(odds.min())
+    if policy.min_specificity is not None:
+        others = int((~case).sum())
+        allowed = max(0.0, 1 - policy.min_specificity * (others + 1) / max(others, 1))
+        high = by_false_alarms(case, odds, allowed) if others else float(odds.max())
+    if low is None or high is None:
+        return (low if high is None else high), 0.0  # type: ignore[return-value]
+    return (low + high) / 2, max(0.0, (high - low) / 2)
 
 
 def _lowest_above(score: np.ndarray, limited: np.ndarray, allowed: int) -> float:

@@ -12,7 +12,7 @@ WORDS = 64  # places that the words of a free text are spread over
 # names that layers and operations of our graphs have, where Keras wants every name once
 GRAPH = re.compile(
     r"(preprocessor|network|numbers|reshape|concatenate|logit|temperature|probability|alarm|mean|square|subtract"
-    r"|zeros_like)(_\d+)?|.*_words"
+    r"|zeros_like|weighed_odds|how_sure|refer_to_human)(_\d+)?|.*_words"
 )
 
 

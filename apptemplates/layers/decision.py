@@ -98,3 +98,44 @@ class Unusualness(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "steps": self.steps}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Weighed(keras.layers.Layer):
+    """How far the log odds (n,) of a case lie above where acting pays, what is at stake and the row's group included.
+
+    margin = log odds + by_value x log(value) + offset + offset of the group; all three can be set at any time.
+
+    Args:
+        groups: Number of groups that have an offset of their own; 0 where no input says which.
+    """
+
+    def __init__(self, groups: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def build(self, *shapes: Any, **named: Any) -> None:
+        self.by_value = self.add_weight(name="by_value", shape=(), initializer="zeros", trainable=False)
+        self.offset = self.add_weight(name="offset", shape=(), initializer="zeros", trainable=False)
+        if self.groups:
+            self.of_group = self.add_weight(name="of_group", shape=(self.groups,), initializer="zeros", trainable=False)
+
+    def call(self, odds: Any, value: Any = None, group: Any = None) -> Any:
+        margin = odds + self.offset
+        if value is not None:
+            margin = margin + self.by_value * ops.log(ops.maximum(value, 1e-6))
+        return margin if group is None else margin + ops.sum(group * self.of_group, axis=-1)
+
+    def compute_output_spec(self, odds: Any, value: Any = None, group: Any = None) -> Any:
+        return keras.KerasTensor(odds.shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Sureness(keras.layers.Layer):
+    """How sure (n,) a decision by its margin in log odds (n,) is, 0.5..1."""
+
+    def call(self, margin: Any) -> Any:
+        return ops.sigmoid(ops.abs(margin))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from apptemplates.layers.tabular import PACKAGE
@@ -78,3 +79,51 @@ def log_sum(values: Any) -> Any:
     """log of the sum of exp over the last axis, (n, k) to (n,)."""
     top = ops.max(values, axis=-1, keepdims=True)
     return ops.log(ops.sum(ops.exp(values - top), axis=-1)) + ops.squeeze(top, -1)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Blend(keras.layers.Layer):
+    """share x first + (1 - share) x second of two tensors of one shape; the share was chosen on held-out rows."""
+
+    def __init__(self, share: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.share = share
+
+    def call(self, both: Any) -> Any:
+        first, second = both
+        return self.share * first + (1.0 - self.share) * second
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        return shapes[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "share": self.share}
+
+
+def member_logits(x: Any, members: int, widths: tuple[int, int], dropouts: tuple[float, float]) -> Any:
+    """One logit for each member (n, k) from features (n, d): two layers that they share, beside a linear part.
+
+    Args:
+        x: Features.
+        members: How many.
+        widths: Of the two layers.
+        dropouts: Before the members part, and after the second layer.
+
+    Reference: Gorishniy et al., 2025, TabM, arXiv:2410.24210; Cheng et al., 2016, Wide & Deep, arXiv:1606.07792.
+    """
+    kl = keras.layers
+    wide = kl.Dense(members, kernel_initializer="zeros")(x)
+    x = kl.Dense(widths[0], activation="relu")(x)
+    if dropouts[0]:
+        x = kl.Dropout(dropouts[0])(x)
+    x = kl.Dense(widths[1], activation="relu")(Members(members)(x))
+    return kl.Add()([MemberHeads()(kl.Dropout(dropouts[1])(x)), wide])
+
+
+def member_targets(truth: np.ndarray, members: int, teacher: Any, features: np.ndarray) -> np.ndarray:
+    """What each member is to say (n, k) float32; with a teacher half of it is what that network says."""
+    target = np.repeat(np.asarray(truth)[:, None], members, axis=1).astype("float32")
+    if teacher is None:
+        return target
+    known = teacher.predict(features, batch_size=8192, verbose=0)
+    return np.asarray(0.5 * target + 0.5 / (1 + np.exp(-known)), "float32")

@@ -214,3 +214,30 @@ def owners(preprocessor: keras.Model, names: dict[str, list[str]]) -> list[str]:
         if tensor.dtype == "string":
             found += names[entry] * layers[f"{entry}_words"].vocabulary_size()
     return found
+
+
+def usual_values(preprocessor: keras.Model, columns: list[tuple[str, str]], steps: int = 12) -> dict[str, np.ndarray]:
+    """Values that columns took in training: of numbers so many between the quantiles, of words the frequent ones.
+
+    Args:
+        preprocessor: Of `build_preprocessor`.
+        columns: Input and kind; times and texts have none.
+        steps: Most values of a number.
+
+    Returns:
+        Input -> values, rising where they are numbers.
+    """
+    layers, found = {layer.name: layer for layer in preprocessor.layers}, {}
+    place = 0
+    edges = np.asarray(layers["numbers"].low) if "numbers" in layers else np.zeros((0, 0))
+    wanted = dict(columns)
+    for entry, tensor in preprocessor.input.items():
+        if tensor.dtype == "string":
+            if wanted.get(entry) == "category":
+                found[entry] = np.array([w for w in layers[f"{entry}_words"].get_vocabulary() if w != "[UNK]"], object)
+            continue
+        if wanted.get(entry) in ("number", "flag"):
+            known = np.unique(edges[place])
+            found[entry] = known[np.unique(np.linspace(0, len(known) - 1, steps).round().astype(int))]
+        place += int(np.prod(tensor.shape[1:]))
+    return found

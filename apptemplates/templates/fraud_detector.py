@@ -21,7 +21,7 @@ from apptemplates.inference.columns import Column, plan
 from apptemplates.inference.history import DAY, History
 from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
-from apptemplates.layers.ensemble import MeanLogit, MemberHeads, Members
+from apptemplates.layers.ensemble import MeanLogit, member_logits, member_targets
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
@@ -231,10 +231,7 @@ class FraudDetector(Template):
             for width in (64, 16, 64):
                 x = kl.Dense(width, activation="relu")(x)
             return keras.Model(features, kl.Dense(features.shape[1])(x), name="network")
-        wide = kl.Dense(MEMBERS, kernel_initializer="zeros")(x)  # (n, k)
-        x = Members(MEMBERS)(kl.Dense(128, activation="relu")(x))  # (n, k, 128)
-        x = kl.Dropout(0.1)(kl.Dense(64, activation="relu")(x))
-        return keras.Model(features, kl.Add()([MemberHeads()(x), wide]), name="network")
+        return keras.Model(features, member_logits(x, MEMBERS, (128, 64), (0.0, 0.1)), name="network")
 
     def passes(self, rows: int) -> int:
         return min(self.epochs, max(6, round(1.2e6 / rows)))  # on many rows fewer passes are enough
@@ -249,10 +246,7 @@ class FraudDetector(Template):
         if self.label is None:
             clean = batches.shuffled(features, features, self.batch_size, training=training, seed=self.seed)
             return batches.with_swaps(clean, 0.15) if training else clean
-        target = np.repeat(part.records[self.label][:, None], MEMBERS, axis=1).astype("float32")  # one for each member
-        if part.teacher is not None:
-            known = part.teacher.predict(features, batch_size=8192, verbose=0)
-            target = 0.5 * target + 0.5 / (1 + np.exp(-known))
+        target = member_targets(part.records[self.label], MEMBERS, part.teacher, features)
         weight = part.records.get(WEIGHT)
         return batches.shuffled(features, target, self.batch_size, weight=weight, training=training, seed=self.seed)
 
