@@ -82,7 +82,7 @@ def log_sum(values: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Blend(keras.layers.Layer):
+class BlendedLogit(keras.layers.Layer):
     """share x first + (1 - share) x second of two tensors of one shape; the share was chosen on held-out rows."""
 
     def __init__(self, share: float, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ from apptemplates.inference.columns import MISSING, Column, plan
 from apptemplates.layers import tabular
 from apptemplates.layers.classes import Unsure
 from apptemplates.layers.decision import Chance, Sureness, Temperature, Weighed
-from apptemplates.layers.ensemble import Blend, MeanLogit, member_logits, member_targets
+from apptemplates.layers.ensemble import BlendedLogit, MeanLogit, member_logits, member_targets
 from apptemplates.losses import EvenChances
 from apptemplates.policy import Policy
 from apptemplates.template import Template
@@ -263,7 +263,7 @@ class RiskScorer(Template):
         linear = kl.Dense(1, name="linear")
         plain = kl.Reshape((), name="linear_logit")(linear(features))
         linear.set_weights([self._linear["weights"][:, None], self._linear["bias"]])
-        return Blend(share, name="logit")([MeanLogit(name="network_logit")(self.network_(features)), plain])
+        return BlendedLogit(share, name="logit")([MeanLogit(name="network_logit")(self.network_(features)), plain])
 
     def finish(self, both: Part) -> None:
         learned = binary.fit_logistic(self._features(both.inputs), self._truth(both.records), self.seed)
@@ -317,7 +317,7 @@ class RiskScorer(Template):
 
     def _margin(self, chance: np.ndarray, truth: Table) -> np.ndarray:
         """The margin (n,) of chances before any group's offset."""
-        layer, chance = self.model_.get_layer("weighed_odds"), np.clip(chance, 1e-9, 1 - 1e-9)
+        layer, chance = self.model_.get_layer("weighed_odds"), np.clip(chance.astype("float64"), 1e-9, 1 - 1e-9)
         margin = np.log(chance) - np.log1p(-chance) + float(layer.offset.numpy())
         if self.amount is not None:
             margin = margin + float(layer.by_value.numpy()) * np.log(np.maximum(truth[self.amount], 1e-6))
