@@ -259,6 +259,10 @@ class Contract(abc.ABC):
         """The group of each trial of these records from the group of each record."""
         return values
 
+    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray | None:
+        """The chance (n,) that each trial's own label is given; None where nothing is labelled."""
+        return None
+
     def cost_columns(self) -> tuple[str, ...]:
         """Columns that a policy may name as the cost of a miss."""
         return ()

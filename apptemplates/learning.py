@@ -12,7 +12,7 @@ import numpy as np
 
 from apptemplates import training
 from apptemplates.contract import WEIGHT, Contract, Part, readable
-from apptemplates.data import preflight
+from apptemplates.data import preflight, traits
 from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
@@ -285,6 +285,7 @@ def checked(app: Any, table: Table, accepted: Collection[str] = ()) -> Table:
 def decide(app: Any, train: Part, valid: Part) -> None:
     """What goes with a decision that is built: the simple method, golden answers, the report on the held-out rows."""
     app.baseline_ = app.fit_baseline(train)
+    app.learned_["profile"] = traits.profile(traits.of_rows(train.records, train.inputs, app.query))
     queries, truth = app.make_trials(valid.records)
     own = type(app).prepare_records is not Contract.prepare_records
     inputs = readable(valid.ask(queries))[0] if own else valid.inputs

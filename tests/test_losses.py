@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from apptemplates.losses import MarginSoftmax
+from apptemplates.losses import EvenChances, MarginSoftmax
 
 
 def test_the_right_class_must_win_by_the_margin():
@@ -19,3 +19,16 @@ def test_the_right_class_must_win_by_the_margin():
 def test_it_comes_back_from_its_config():
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(MarginSoftmax(5.0, 0.1)))
     assert isinstance(again, MarginSoftmax) and (again.scale, again.margin) == (5.0, 0.1)
+
+
+def test_uneven_chances_of_groups_cost():
+    wanted, flags = np.array([[1.0, 1], [0, 0], [1, 1], [0, 0]]), np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    given = np.concatenate([wanted, flags], axis=1).astype("float32")
+    logits = np.array([[2.0, 1], [1, 1], [-1, 0], [-2, -1]], "float32")
+    chance = 1 / (1 + np.exp(-logits))
+    entropy = -np.mean(wanted * np.log(chance) + (1 - wanted) * np.log(1 - chance))
+    mean = chance.mean(axis=1)
+    gaps = [0.5 * (mean[rows].mean() - mean.mean()) ** 2 for rows in (slice(0, 2), slice(2, 4))]
+    np.testing.assert_allclose(EvenChances(2, 3.0)(given, logits), entropy + 3 * sum(gaps), rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(EvenChances(2, 3.0)))
+    assert (again.members, again.weight) == (2, 3.0)

@@ -63,9 +63,9 @@ def row_marks(records: Table, inputs: Table, most: int = 100_000) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(marks)[:most])
 
 
-def seen_before(records: Table, inputs: Table, marks: np.ndarray | None) -> int | None:
-    """How many of the records were learned from (at least, where only a sample was marked); None where not known."""
-    return None if marks is None else int(np.isin(_marks(records, inputs), marks).any(axis=1).sum())
+def seen_before(records: Table, inputs: Table, marks: np.ndarray | None) -> np.ndarray | None:
+    """Which records (n,) were learned from (at least, where only a sample was marked); None where not known."""
+    return None if marks is None else np.asarray(np.isin(_marks(records, inputs), marks).any(axis=1))
 
 
 def _marks(records: Table, inputs: Table) -> np.ndarray:

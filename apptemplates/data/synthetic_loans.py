@@ -33,12 +33,12 @@ def loans(n: int = 4000, seed: int = 0) -> Table:
     female = rng.random(n) < 0.45
     age = np.clip(rng.normal(41, 13, n), 18, 80).round()
     years = np.minimum(rng.gamma(1.6, 4.0, n), age - 17)
-    income = rng.lognormal(7.75, 0.35, n) * np.where(female, 0.7, 1.0)
+    income = rng.lognormal(7.75, 0.35, n) * np.where(female, 0.6, 1.0)
     amount = np.round(rng.lognormal(9.2, 0.7, n), -1)
     months = rng.choice([12, 24, 36, 48, 60], n)
     failures = rng.poisson(0.35, n)
     purpose, housing = rng.integers(0, len(PURPOSES), n), rng.integers(0, len(HOUSING), n)
-    burden = amount * 1.1 / months / (income * np.where(female, 1 / 0.7, 1.0))
+    burden = amount * 1.1 / months / (income * np.where(female, 1 / 0.6, 1.0))
     hidden = rng.normal(0, 0.8, n)
     odds = (
         -3.6 + 14 * np.minimum(burden, 0.4) + 0.9 * np.minimum(failures, 3) - 0.12 * np.minimum(years, 10)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from apptemplates.contract import readable
+from apptemplates.data import traits
 from apptemplates.data.fingerprint import seen_before
 from apptemplates.data.preflight import Finding, in_order, left_out
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
-from apptemplates.evaluation import audit, cost, figures, intervals
+from apptemplates.evaluation import audit, cost, figures, intervals, slices, suspects
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.verdict import SEEN, verdict
 
@@ -27,7 +28,8 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
         DataError: No record can be judged, or a column of `by` is not there.
     """
     trials = make_trials(app, table, by)
-    report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups)
+    answers = app.respond(trials.inputs, app.call_, app.state_)
+    report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups, answers=answers)
     report.findings = trials.findings
     app.extend_report(report, trials.truth, trials.inputs)
     one, many = app._query, take(trials.queries, slice(20_000))
@@ -35,11 +37,39 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     report.latency = cost.latency(app.predict_one, some, repeats=300)
     report.latency["items_per_second"] = cost.throughput(lambda: app._answers(many), rows(many), repeats=1)
     seen = seen_before(trials.records, trials.inputs, app.seen_)
-    report.data |= {"left out": len(trials.left_out), SEEN: seen}
+    report.data |= {"left out": len(trials.left_out), SEEN: None if seen is None else int(seen.sum())}
+    headline = next(iter(report.metrics))
+    if seen is not None and seen.any() and not seen.all() and len(seen) == rows(trials.truth):
+        report.data[f"{headline} without them"] = unseen(app, trials, ~seen, headline)
+    look_closer(app, report, trials, answers, headline)
     if trials.left_out:
         report.data["first left out"] = trials.left_out[0]
-    report.verdict = verdict(report, next(iter(report.metrics)))
+    report.findings = in_order(report.findings)
+    report.verdict = verdict(report, headline)
     return report
+
+
+def unseen(app: Any, trials: "Trials", kept: np.ndarray, headline: str) -> intervals.Metric:
+    """The headline of the trials that were not learned from."""
+    answers = app.respond(take(trials.inputs, kept), app.call_, app.state_)
+    clusters = None if trials.clusters is None else trials.clusters[kept]
+    return intervals.bootstrap(app.score, take(trials.truth, kept), answers, clusters)[headline]
+
+
+def look_closer(app: Any, report: Report, trials: "Trials", answers: Table, headline: str) -> None:
+    """Adds to a report whether these records are like those learned from, where answers are worst, and odd labels."""
+    here = traits.of_rows(trials.queries, trials.inputs, app.query)
+    indices = traits.drift(app.learned_.get("profile", {}), here)
+    if indices:
+        name, largest = next(iter(indices.items()))
+        report.notes["drift, largest stability index"] = f"{largest:.3f} ({name})"
+        report.findings += traits.drifted(indices)
+    report.notes |= slices.worst(app.score, trials.truth, answers, here, headline)
+    chance = app.label_chances(trials.truth, trials.inputs, answers)
+    if chance is not None:
+        said = next(answers[name] for name in app.answer if name not in ("probability", "problem"))
+        known = trials.records if rows(trials.records) == len(chance) else trials.truth
+        report.suspects = suspects.table(chance, known, said)
 
 
 @dataclass
@@ -95,6 +125,7 @@ def judge(
     clusters: np.ndarray | None,
     groups: dict[str, np.ndarray],
     repeats: int = 200,
+    answers: Table | None = None,
 ) -> Report:
     """The Report of answers to prepared trials.
 
@@ -105,8 +136,9 @@ def judge(
         clusters: Who each trial (n,) belongs to, or None.
         groups: Name -> the group (n,) of each trial.
         repeats: Bootstrap draws.
+        answers: To these trials, where they are known already.
     """
-    answers = app.respond(inputs, app.call_, app.state_)
+    answers = app.respond(inputs, app.call_, app.state_) if answers is None else answers
     simple = app.baseline(app.baseline_, inputs)
     measured = intervals.bootstrap(app.score, truth, answers, clusters, repeats)
     headline = app.headline if app.headline in measured else next(iter(measured))

@@ -68,3 +68,8 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, seed: int, most: int =
 def answer_logistic(learned: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
     """Probabilities (n,) of what `fit_logistic` learned."""
     return 1 / (1 + np.exp(-np.clip(features @ learned["weights"] + learned["bias"], -60, 60)))
+
+
+def of_label(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """The chance (n,) that was given to what is true, 0 or 1."""
+    return np.where(truth > 0, probability, 1 - probability)

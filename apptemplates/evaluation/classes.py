@@ -239,6 +239,13 @@ def score(
     return found
 
 
+def of_label(classes: Classes, truth: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """The chance (n,) that was given to what is true of each row; of several classes the least one."""
+    if classes.several:
+        return np.asarray(np.where(truth, chances, 1 - chances).min(axis=1))
+    return np.where(truth.any(axis=1), (chances * truth).sum(axis=1), 1.0)
+
+
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:
     """What an answer means where so many are ill: the share of alarms, and of all-clears, that are right."""
     hits, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)

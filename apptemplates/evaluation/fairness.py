@@ -62,7 +62,7 @@ def findings(groups: Mapping[str, Groups], sensitive: Iterable[str]) -> list[Any
             found.append(
                 Finding(
                     "four-fifths-rule", "warning", column,
-                    f"{low} is decided against at {rates[low]:.1%} and {high} at {rates[high]:.1%}, a ratio of "
+                    f"{low} has a rate of alarms of {rates[low]:.1%}, {high} of {rates[high]:.1%}: a ratio of "
                     f"{share:.2f}, below the four fifths that are often asked for.",
                     "Find out why; mitigate= closes the gap at the cost that the report's frontier shows.",
                 )

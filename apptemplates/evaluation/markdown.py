@@ -32,7 +32,7 @@ def markdown(report: "Report") -> str:
     for heading, values in sections(report).items():
         if values:
             parts += [f"## {heading}", grid(["", "value"], [[name, plain(value)] for name, value in values.items()])]
-    for heading, table in (("Table", report.table), ("Importance", report.importance)):
+    for heading, table in report.tables.items():
         if table is None or not len(table):
             continue
         shown = table.head(MOST_ROWS)

@@ -241,7 +241,7 @@ def _value(value: Any) -> str:
 
 
 def _table(report: "Report") -> str:
-    return _rows_of(report.table, "Table") + _rows_of(report.importance, "Importance")
+    return "".join(_rows_of(table, heading) for heading, table in report.tables.items())
 
 
 def _rows_of(table: pd.DataFrame | None, heading: str) -> str:

@@ -42,6 +42,7 @@ class Report:
         verdict: sentences, the most important first.
         findings: objects with code, severity ("error", "warning", "note"), place, message and fix.
         table: rows to read one by one, or None.
+        suspects: records whose labels may be wrong, the most suspect first, or None.
         importance: what matters most to the model, `column` and `importance` with its spread, or None.
         figures: matplotlib figures; their label is the caption.
         notes: anything else that is a name and a value.
@@ -65,6 +66,7 @@ class Report:
     verdict: list[str] = field(default_factory=list)
     findings: list[Any] = field(default_factory=list)
     table: pd.DataFrame | None = None
+    suspects: pd.DataFrame | None = None
     importance: pd.DataFrame | None = None
     figures: "list[Figure]" = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +74,11 @@ class Report:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"Report: kind must be one of {', '.join(KINDS)}. Received: {self.kind!r}.")
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame | None]:
+        """Heading -> table, in the order they are read."""
+        return {"Table": self.table, "Labels to look at": self.suspects, "Importance": self.importance}
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as nested dicts and lists of plain values, ready for JSON; of figures only the captions."""
@@ -104,7 +111,7 @@ class Report:
             from apptemplates.data.preflight import Finding
 
             parts["findings"] = [Finding(**finding) for finding in content["findings"]]
-        for name in ("table", "importance"):
+        for name in ("table", "suspects", "importance"):
             table = content.get(name)
             parts[name] = None if table is None else pd.DataFrame(table["rows"], columns=table["columns"])
         parts["figures"] = []

@@ -9,6 +9,7 @@ from apptemplates.evaluation import binary, calibration, figures, metrics, selec
 from apptemplates.policy import Policy
 
 HIGH, LOW, ASK = "high risk", "low risk", "ask a human"
+WISHES = ("cost_of_miss", "cost_of_alarm", "min_sensitivity", "min_specificity")
 FEWEST = 50  # held-out rows of a group from which its threshold is set
 
 
@@ -77,8 +78,10 @@ def decide(
     elif policy.alarm_rate is not None:
         allowed = int(policy.alarm_rate * len(margin))
         place, apart = thresholds.by_reviews(margin, allowed, 1.0), 0.0
-    else:
+    elif any(getattr(policy, name) is not None for name in WISHES):
         place, apart = thresholds.by_odds(policy, margin, truth > 0)
+    else:
+        place, apart = 0.0, 0.0  # both errors count the same
     margin = margin - place
     of_group = {} if group is None or not parity else group_offsets(margin, group, parity)
     if of_group:

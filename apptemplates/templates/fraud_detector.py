@@ -313,6 +313,9 @@ class FraudDetector(Template):
             return {"alarm rate": metrics.alarm_rate(alarm), "mean unusualness": float(np.mean(probability))}
         return binary.score(truth[self.label], probability, alarm, self._costs(truth))
 
+    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray | None:
+        return None if self.label is None else binary.of_label(truth[self.label], answers["probability"])
+
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         if self.label is None:
             return []

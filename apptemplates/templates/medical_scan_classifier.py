@@ -345,6 +345,10 @@ class MedicalScanClassifier(Template):
         owner = truth["patient"], truth["scans of the patient"]
         return found | classes.by_owner(judged["classes"], judged["truth"], judged["chances"], *owner)
 
+    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
+        judged = self._judged(truth, answers)
+        return classes.of_label(self.classes, judged["truth"], judged["chances"])
+
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         return classes.pictures(**self._judged(truth, answers))
 

@@ -26,7 +26,7 @@ from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 16
-PENALTY = 20.0  # weight of uneven chances in the loss, times the parity
+PENALTY = 100.0  # weight of uneven chances in the loss, times the parity
 MITIGATE = (None, "thresholds", "penalty")
 COUNTERFACTUALS = 50  # rows for which the smallest change that flips the decision is looked for
 
@@ -74,7 +74,7 @@ class RiskScorer(Template):
     kinds: dict[str, str] = field(default_factory=dict)
     immutable: tuple[str, ...] = ()
     mitigate: str | None = None
-    parity: float = 0.8
+    parity: float = 0.6
     policy: Policy | None = None
     refit: bool = True
     epochs: int = 24
@@ -230,7 +230,8 @@ class RiskScorer(Template):
         entry = self.network_.input
         deep = fast.values({entry.name: entry}, MeanLogit()(self.network_.output), {entry.name: features})
         plain = features @ self._linear["weights"] + self._linear["bias"]
-        share, held_out = risk.blend(truth, deep, plain)
+        # the linear part knows of no penalty
+        share, held_out = (1.0, deep) if self.mitigate == "penalty" else risk.blend(truth, deep, plain)
         self.learned_["share of the network"] = share
         temperature = Temperature(name="temperature")
         odds = temperature(self._logit(self.preprocessor_(entries)))
@@ -304,6 +305,9 @@ class RiskScorer(Template):
         assert self.policy is not None
         costs = binary.costs_of(self.policy, truth)
         return risk.score(truth["happened"], answers["probability"], answers["decision"], costs)
+
+    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
+        return binary.of_label(truth["happened"], answers["probability"])
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         assert self.policy is not None

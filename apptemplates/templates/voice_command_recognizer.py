@@ -416,6 +416,11 @@ class VoiceCommandRecognizer(Template):
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
         return words.score(self._words(truth), answers, self.commands, self.quiet)
 
+    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
+        chances, names = self.call_(inputs)["chances"], list(self.commands)
+        places = [names.index(word) if word in names else -1 for word in self._words(truth)]
+        return np.where(np.array(places) < 0, 1.0, chances[np.arange(len(chances)), places])
+
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         return words.pictures(self._words(truth), answers, self.commands, self.quiet)
 

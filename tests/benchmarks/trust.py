@@ -158,12 +158,14 @@ def risk(names: list[str], seeds: list[int]) -> None:
         print(table.round(4).to_string(), flush=True)
 
 
-def parity(seeds: list[int]) -> None:
+def parity(seeds: list[int], part: str, ways: tuple[str | None, ...] = (None, "thresholds", "penalty")) -> None:
     """Adult: what the two ways of mitigation do to the gap by sex, and what they cost."""
     choices, parts = adult()
     train, test = next(parts)
+    if part == "val":  # to make choices by
+        train, test = next(folds(train, "income"))
     for seed in seeds:
-        for mitigate in (None, "thresholds", "penalty"):
+        for mitigate in ways:
             app = at.RiskScorer(**choices, sensitive=("sex", "race"), mitigate=mitigate, seed=seed).fit(
                 train, verbose=0
             )
@@ -179,9 +181,10 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["risk", "parity"])
     parser.add_argument("--only", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--part", default="test", choices=["val", "test"], help="for parity: val to make choices by")
     given = parser.parse_args()
     for part in given.parts:
-        {"risk": lambda: risk(given.only, given.seeds), "parity": lambda: parity(given.seeds)}[part]()
+        {"risk": lambda: risk(given.only, given.seeds), "parity": lambda: parity(given.seeds, given.part)}[part]()
 
 
 if __name__ == "__main__":

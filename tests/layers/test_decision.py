@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from apptemplates.deploy.fast import Fast, batch
-from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
+from apptemplates.layers.decision import Alarm, Chance, Sureness, Temperature, Unusualness, Weighed
 
 
 def test_temperature_divides_and_chance_is_its_sigmoid():
@@ -86,3 +86,14 @@ def test_decision_survives_saving_and_conversion(tmp_path):
         np.testing.assert_array_equal(again[name], expected[name])
         rows = np.concatenate([one({k: c[i : i + 1] for k, c in table.items()})[name] for i in range(60)])
         np.testing.assert_allclose(rows, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_weighed_odds_add_what_is_at_stake_and_the_group():
+    layer = Weighed(2)
+    odds, value, group = np.array([0.5, -1.0], "float32"), np.array([np.e, 1.0], "float32"), np.eye(2, dtype="float32")
+    np.testing.assert_allclose(layer(odds, value=value, group=group), odds)
+    layer.by_value.assign(1.0)
+    layer.offset.assign(0.25)
+    layer.of_group.assign([0.0, 2.0])
+    np.testing.assert_allclose(layer(odds, value=value, group=group), [1.75, 1.25], atol=1e-6)
+    np.testing.assert_allclose(Sureness()(np.array([0.0, -2.0], "float32")), [0.5, 1 / (1 + np.exp(-2))], atol=1e-6)
