@@ -12,7 +12,7 @@ from keras import layers as kl
 from apptemplates import arguments
 from apptemplates.contract import PROBLEM, Answers, Card, Part, readable
 from apptemplates.data import augment as varied
-from apptemplates.data import batches, pairs, picture_findings, preflight, synthetic_pictures
+from apptemplates.data import batches, near_copies, pairs, picture_findings, preflight, synthetic_pictures
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
@@ -154,7 +154,8 @@ class FaceVerifier(Template):
     # ---- how it learns -----------------------------------------------------
 
     def look(self, records: Table, inputs: Table) -> list[preflight.Finding]:
-        found = picture_findings.copies(inputs["image"], records[self.person], self.person)
+        given = inputs["image"], records[self.person], self.person, "picture"
+        found = [*picture_findings.copies(*given), *near_copies.found_in(*given)]
         alone = int((np.unique(records[self.person].astype(str), return_counts=True)[1] == 1).sum())
         if alone:
             found.append(

@@ -11,7 +11,7 @@ from keras import layers as kl
 from apptemplates import arguments
 from apptemplates.contract import WEIGHT, Answers, Card, Part, Stage
 from apptemplates.data import augment as turning
-from apptemplates.data import batches, picture_findings, preflight, splits, synthetic_pictures
+from apptemplates.data import batches, near_copies, picture_findings, preflight, splits, synthetic_pictures
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import parts, to_flags
@@ -183,7 +183,8 @@ class MedicalScanClassifier(Template):
     # ---- how it learns -----------------------------------------------------
 
     def look(self, records: Table, inputs: Table) -> list[preflight.Finding]:
-        found = picture_findings.copies(inputs["image"], records[self.finding], self.finding)
+        given = inputs["image"], records[self.finding], self.finding, "picture"
+        found = [*picture_findings.copies(*given), *near_copies.found_in(*given)]
         if self.patient is None:
             found.append(
                 preflight.Finding(

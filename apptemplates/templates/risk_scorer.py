@@ -26,7 +26,7 @@ from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 16
-PENALTY = 100.0  # weight of uneven chances in the loss, times the parity
+PENALTY = 15.0  # weight of uneven chances in the loss, times the parity
 MITIGATE = (None, "thresholds", "penalty")
 COUNTERFACTUALS = 50  # rows for which the smallest change that flips the decision is looked for
 

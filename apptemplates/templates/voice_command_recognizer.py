@@ -15,6 +15,7 @@ from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import (
     batches,
     made_sounds,
+    near_copies,
     picture_findings,
     preflight,
     sound_augment,
@@ -226,7 +227,8 @@ class VoiceCommandRecognizer(Template):
     # ---- how it learns -----------------------------------------------------
 
     def look(self, records: Table, inputs: Table) -> list[preflight.Finding]:
-        found = picture_findings.copies(inputs["sound"], records[self.command], self.command, "sound")
+        given = inputs["sound"], records[self.command], self.command, "sound"
+        found = [*picture_findings.copies(*given), *near_copies.found_in(*given)]
         return [*found, *sound_findings.odd_lengths(records[self.sound], self.sound, self.rate, self.seconds)]
 
     def split(self, records: Table) -> tuple[Table, Table]:
