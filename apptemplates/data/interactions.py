@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from apptemplates.data import splits
+from apptemplates.data.preflight import Finding
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows, take
 
 HOLD_OUT = ("time", "last", "some")
+MUCH = 50  # times the usual number of interactions from which a user is odd
 SHARE = 0.1  # of the interactions that are held out
 
 
@@ -134,3 +136,20 @@ def packed(histories: Sequence[np.ndarray], places: int, last_only: bool = False
                 following[row, start:end] = piece[1:]
             start = end + 1
     return table, following
+
+
+def odd_users(table: Table, user: str) -> list[Finding]:
+    """A warning where one user took so much that it may be a program or a shared account."""
+    names, counts = np.unique(table[user].astype(str), return_counts=True)
+    odd = (counts > MUCH * np.median(counts)) & (counts > 0.02 * counts.sum())
+    if len(names) < 30 or not odd.any():
+        return []
+    first = names[odd][np.argmax(counts[odd])]
+    return [
+        Finding(
+            "odd-user", "warning", user,
+            f"{int(odd.sum()):,} of {len(names):,} users took more than {MUCH} times as much as usual, most of all "
+            f"{first!r} with {counts.max():,} of {counts.sum():,} interactions.",
+            "Find out whether this is a person; leave programs and shared accounts out.",
+        )
+    ]  # fmt: skip

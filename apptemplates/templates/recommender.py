@@ -9,7 +9,7 @@ import numpy as np
 
 from apptemplates import arguments
 from apptemplates.contract import WEIGHT, Answers, Card, Part, Stage
-from apptemplates.data import batches, interactions, item_features, kinds, synthetic_shop
+from apptemplates.data import batches, interactions, item_features, kinds, preflight, synthetic_shop
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows, take
@@ -281,6 +281,9 @@ class Recommender(Template):
         known = self.learned_["items"] if "learned" in self.learned_ else []  # their rows stay, also in finetune
         self.learned_["items"] = list(dict.fromkeys([*known, *liked]))
         return interactions.hold_out(kept, self.user, self.time, self.hold_out, self.seed)
+
+    def _inspect(self, records: Table) -> list[preflight.Finding]:
+        return preflight.in_order([*super()._inspect(records), *interactions.odd_users(records, self.user)])
 
     def _refuse(self, records: Table) -> None:
         if WEIGHT in records:

@@ -93,3 +93,11 @@ def test_only_the_last_step_is_asked_for():
     rows, following = interactions.packed([np.array([1, 2, 3]), np.arange(1, 20)], 8, last_only=True)
     assert sorted(following[following > 0].tolist()) == [3, 19]
     assert rows[rows > 0].min() == 1 and (rows == 18).sum() == 1
+
+
+def test_a_user_who_took_far_more_than_others_is_named():
+    users = np.repeat(np.arange(60), 10).astype(str).astype(object)
+    assert interactions.odd_users({"user": users}, "user") == []
+    with_bot = np.append(users, np.full(900, "bot", object))
+    (finding,) = interactions.odd_users({"user": with_bot}, "user")
+    assert finding.code == "odd-user" and "'bot' with 900 of 1,500 interactions" in finding.message

@@ -5,9 +5,8 @@ import pytest
 
 from apptemplates.data import near_copies
 
-PICTURES = (
-    np.random.default_rng(0).integers(0, 256, (60, 17, 17, 1)).repeat(2, axis=1).repeat(2, axis=2).astype("uint8")
-)
+RANDOM = np.random.default_rng(0)
+PICTURES = RANDOM.integers(0, 256, (60, 17, 17, 1)).repeat(2, axis=1).repeat(2, axis=2).astype("uint8")
 
 
 def tones(n, seed=0):
