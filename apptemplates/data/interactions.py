@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from apptemplates.data import splits
-from apptemplates.data.preflight import Finding
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows, take
+
+if TYPE_CHECKING:
+    from apptemplates.data.preflight import Finding
 
 HOLD_OUT = ("time", "last", "some")
 MUCH = 50  # times the usual number of interactions from which a user is odd
@@ -138,8 +141,10 @@ def packed(histories: Sequence[np.ndarray], places: int, last_only: bool = False
     return table, following
 
 
-def odd_users(table: Table, user: str) -> list[Finding]:
+def odd_users(table: Table, user: str) -> "list[Finding]":
     """A warning where one user took so much that it may be a program or a shared account."""
+    from apptemplates.data.preflight import Finding
+
     names, counts = np.unique(table[user].astype(str), return_counts=True)
     odd = (counts > MUCH * np.median(counts)) & (counts > 0.02 * counts.sum())
     if len(names) < 30 or not odd.any():
