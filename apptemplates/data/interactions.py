@@ -149,7 +149,7 @@ def odd_users(table: Table, user: str) -> "list[Finding]":
     odd = (counts > MUCH * np.median(counts)) & (counts > 0.02 * counts.sum())
     if len(names) < 30 or not odd.any():
         return []
-    first = names[odd][np.argmax(counts[odd])]
+    first = str(names[odd][np.argmax(counts[odd])])
     return [
         Finding(
             "odd-user", "warning", user,

@@ -27,6 +27,7 @@ LONGEST = 2048  # places of a history that a query can have
 JUDGED = 4_000  # people by whom a network of sequences is judged while it learns
 SAMPLED = 20_000  # items up to which the loss takes all of them, and above a sample of so many
 CELLS = 2_000_000_000  # users times items that a network of sets can learn from
+TRIED = 100_000_000  # users times items up to which a network of sets is tried beside one of sequences
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,7 +52,8 @@ class Recommender(Template):
         item_features: Columns that describe an item, in the table of interactions or in one given to `describe`.
         k: How many items are recommended, and judged by.
         learns: "sequences" (needs times) or "sets"; by default sets without times, and with them both are learned, and
-            the one that ranks the held-out interactions better is kept.
+            the one that ranks the held-out interactions better is kept (of more than 100 million users times items,
+            sequences alone).
         hold_out: What it is judged by while learning: "time", the latest tenth of all interactions (without times a
             tenth of each user's); "last", the last one of each user; "some", a tenth of each user's.
         refit: Learn anew from all interactions once the held-out ones have told how long to learn.
@@ -314,7 +316,7 @@ class Recommender(Template):
         if self.learns is not None or self.time is None:
             return (self.learns or "sets",)
         people, items = (len(set(train.records[name].tolist())) for name in (self.user, self.item))
-        return ("sequences", "sets") if people * items <= CELLS else ("sequences",)
+        return ("sequences", "sets") if people * items <= TRIED else ("sequences",)
 
     def worth(self) -> float:
         # of people who are all new nobody can tell
