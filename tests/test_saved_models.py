@@ -115,3 +115,18 @@ def test_text_generator_writes_shakespeare_within_five_megabytes():
     assert app.nats("KING RICHARD III:\nWhat is the matter with thee, my good lord?\n") < 1.5
     assert app.generate("ROMEO:", length=40, seed=1) == "".join(app.generate("ROMEO:", length=40, seed=1, stream=True))
     assert "public domain" in (FOLDER / "text_generator" / "README.md").read_text()
+
+
+def test_risk_scorer_holds_no_person_and_answers_one():
+    scorer = at.load(FOLDER / "risk_scorer")
+    assert scorer.seen_ is None and not [name for name in scorer.pack_state(share=False) if "record " in name]
+    somebody = {
+        "age": 44, "workclass": "Private", "fnlwgt": 180_000, "education": "Masters", "education-num": 14,
+        "marital-status": "Married-civ-spouse", "occupation": "Exec-managerial", "relationship": "Husband",
+        "capital-gain": 0, "capital-loss": 0, "hours-per-week": 50, "native-country": "United-States",
+    }  # fmt: skip
+    answer = scorer.predict_one(somebody)
+    assert answer["decision"] == "high risk" and answer["probability"] > 0.6 and scorer.fast_.form == "litert"
+    young = scorer.predict_one({**somebody, "age": 19, "education": "11th", "education-num": 7, "hours-per-week": 15})
+    assert young["probability"] < answer["probability"] - 0.2
+    assert "sex" not in scorer.query and scorer.report_.notes["sex: demographic parity ratio"] < 0.8

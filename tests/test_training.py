@@ -368,6 +368,14 @@ def test_a_checkpoint_of_another_past_is_refused(tmp_path):
     assert detector().observe(past).fit(new, checkpoint=tmp_path, verbose=0).is_fitted
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    """Variables that a first step makes would have it traced again, which takes seconds for a large network."""
+    model, traced = network(), []
+    monkeypatch.setattr(model, "train_step", lambda data, step=model.train_step: (traced.append(1), step(data))[1])
+    run(model)
+    assert len(traced) == 1
+
+
 # ---- the whole fit ---------------------------------------------------------
 
 
