@@ -1,6 +1,7 @@
 """A fitted template as one folder, that opens on another machine and in a later version."""
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import platform
@@ -82,9 +83,12 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
             "learned": app.learned_,
         },
     )
-    if app.report_ is not None:
-        app.report_.save(folder / "report.json")
-        app.report_.save(folder / "report.html")
+    report = app.report_
+    if report is not None:
+        if share and getattr(report, "suspects", None) is not None:
+            report = dataclasses.replace(report, suspects=None)  # these are records
+        report.save(folder / "report.json")
+        report.save(folder / "report.html")
     (folder / "README.md").write_text(model_card(app, versions), encoding="utf-8")
 
 

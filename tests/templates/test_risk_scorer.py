@@ -117,8 +117,11 @@ def test_a_penalty_learns_chances_that_differ_less(app):
 
 
 def test_a_shared_folder_keeps_its_thresholds(by_thresholds, tmp_path):
+    by_thresholds.report_ = by_thresholds.evaluate(NEW)
+    assert len(by_thresholds.report_.suspects) == 25
     by_thresholds.save(tmp_path / "model", share=True)
     again = at.load(tmp_path / "model")
+    assert again.report_.suspects is None  # the rows to look at are records
     assert (again.predict(NEW)["decision"] == by_thresholds.predict(NEW)["decision"]).all()
     assert not any(name.startswith("record ") for name in again.valid_)
 
