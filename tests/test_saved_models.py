@@ -1,5 +1,6 @@
 """The folders in saved_models open, hold no record, and answer as they did when they were made."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,13 @@ FOLDER = Path(__file__).parents[1] / "saved_models"
 def test_every_saved_model_has_its_recipe():
     made = {folder.name for folder in FOLDER.iterdir() if (folder / "manifest.json").exists()}
     assert made and made == {recipe.stem for recipe in (FOLDER / "recipes").glob("*.py")}
+
+
+def test_the_table_is_that_of_the_reports():
+    spec = importlib.util.spec_from_file_location("table", FOLDER / "table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (FOLDER / "README.md").read_text("utf-8") == module.table()
 
 
 @pytest.fixture(scope="module")
