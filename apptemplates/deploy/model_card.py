@@ -33,6 +33,8 @@ def model_card(app: Any, versions: dict[str, str]) -> str:
         "Load only folders you trust.",
         "",
         *_numbers(app.report_),
+        *_by_group(app.report_),
+        *_limits(app.report_),
         "## How it was made",
         "",
         f"- Application: `{name}` of apptemplates {versions['apptemplates']}",
@@ -65,3 +67,29 @@ def _numbers(report: Any) -> list[str]:
         *[f"- {sentence}" for sentence in report.verdict],
         "",
     ]
+
+
+def _by_group(report: Any) -> list[str]:
+    """The headline of each group that was compared; of small groups that they are small."""
+    groups = getattr(report, "groups", {}) or {}
+    headline = next(iter(report.metrics), "") if groups else ""
+    lines: list[str] = []
+    for column, each in groups.items():
+        if headline not in each.table:
+            continue
+        lines += [f"## By {column}", "", f"| {column} | rows | {headline} | 95 % interval |", "|---|---|---|---|"]
+        for row in each.table.to_dict("records"):
+            value = f"{row[headline]:.4g} | {row[f'{headline} low']:.4g} to {row[f'{headline} high']:.4g}"
+            lines.append(f"| {row['group']} | {row['rows']:,}{' (few)' * bool(row['small'])} | {value} |")
+        lines.append("")
+    return lines
+
+
+def _limits(report: Any) -> list[str]:
+    """What was found odd while it was measured, and what holds for every model."""
+    found = [f"- {finding.message}" for finding in getattr(report, "findings", []) if finding.severity != "note"]
+    worst = [
+        f"- Worst: {text}." for name, text in getattr(report, "notes", {}).items() if name.startswith("worst slice")
+    ]
+    always = "- The numbers hold for records like those it was measured on; look at `evaluate` of your own before use."
+    return ["## Limits", "", *found, *worst, always, ""]

@@ -14,7 +14,7 @@ from apptemplates.evaluation.wording import number
 
 Table = dict[str, np.ndarray]
 FEWEST, MOST = 100, 0.5  # rows of a slice; larger parts are no slice
-SHOWN, DRAWS = 3, 40  # slices that are told; bootstrap draws for each
+SHOWN, DRAWS = 3, 25  # slices that are told; bootstrap draws for each
 SAMPLE = 20_000  # rows that are searched
 WORDS = 20  # words of a column that are tried
 
@@ -50,7 +50,7 @@ def worst(
             if sign * (inside - outside) > 0:
                 found.append((sign * (inside - outside), member, what, inside, outside))
     told: dict[str, str] = {}
-    for _, member, what, inside, outside in sorted(found, key=lambda one: -one[0])[: 2 * SHOWN]:
+    for _, member, what, inside, outside in sorted(found, key=lambda one: -one[0])[:SHOWN]:
         if len(told) < SHOWN and beyond_chance(score, truth, answers, member, headline, sign, 0.05 / max(tried, 1)):
             place = "worst slice" if not told else f"worst slice, number {len(told) + 1}"
             told[place] = (
