@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from apptemplates.data import traits
 from apptemplates.data.fingerprint import imagined
 from apptemplates.data.schema import Schema
 from apptemplates.data.table import Table, concat, take
@@ -258,6 +259,11 @@ class Contract(abc.ABC):
     def trial_groups(self, records: Table, values: np.ndarray) -> np.ndarray:
         """The group of each trial of these records from the group of each record."""
         return values
+
+    def traits(self, records: Table, inputs: Table) -> Table:
+        """What rows are like (n,) each, by which drift and the worst slices are told; never the label."""
+        label = getattr(self, self.target, None)
+        return traits.of_rows(records, inputs, {name: field for name, field in self.query.items() if name != label})
 
     def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray | None:
         """The chance (n,) that each trial's own label is given; None where nothing is labelled."""

@@ -285,7 +285,7 @@ def checked(app: Any, table: Table, accepted: Collection[str] = ()) -> Table:
 def decide(app: Any, train: Part, valid: Part) -> None:
     """What goes with a decision that is built: the simple method, golden answers, the report on the held-out rows."""
     app.baseline_ = app.fit_baseline(train)
-    app.learned_["profile"] = traits.profile(traits.of_rows(train.records, train.inputs, app.query))
+    app.learned_["profile"] = traits.profile(app.traits(train.records, train.inputs))
     queries, truth = app.make_trials(valid.records)
     own = type(app).prepare_records is not Contract.prepare_records
     inputs = readable(valid.ask(queries))[0] if own else valid.inputs

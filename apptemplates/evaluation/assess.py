@@ -58,7 +58,7 @@ def unseen(app: Any, trials: "Trials", kept: np.ndarray, headline: str) -> inter
 
 def look_closer(app: Any, report: Report, trials: "Trials", answers: Table, headline: str) -> None:
     """Adds to a report whether these records are like those learned from, where answers are worst, and odd labels."""
-    here = traits.of_rows(trials.queries, trials.inputs, app.query)
+    here = app.traits(trials.queries, trials.inputs)
     indices = traits.drift(app.learned_.get("profile", {}), here)
     if indices:
         name, largest = next(iter(indices.items()))

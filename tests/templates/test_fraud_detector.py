@@ -864,3 +864,8 @@ def test_one_answer_is_explained_by_what_moved_it(app):
     parts = one.table.drop(columns="answer").iloc[0].abs().sort_values(ascending=False)
     assert parts.index[0] in one.verdict[0]
     assert one.notes["completeness error, largest"] < 0.01
+
+
+def test_the_label_is_no_trait(app):
+    assert "fraud" not in app.learned_["profile"] and {"amount", "channel"} <= set(app.learned_["profile"])
+    assert "fraud" not in app.traits(TEST, {})
