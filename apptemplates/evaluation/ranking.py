@@ -184,10 +184,10 @@ def ease(taken: Any, strength: float) -> np.ndarray:
     return ease_of_gram(gram(taken), strength)
 
 
-def gram(taken: Any) -> np.ndarray:
-    """How often two items were taken by one person: (items, items) float64."""
+def gram(taken: Any, dtype: str = "float64") -> np.ndarray:
+    """How often two items were taken by one person: (items, items)."""
     product = taken.T @ taken
-    return np.asarray(product.todense() if hasattr(product, "todense") else product, "float64")
+    return np.asarray(product.todense() if hasattr(product, "todense") else product, dtype)
 
 
 def ease_of_gram(together: np.ndarray, strength: float, dropout: float = 0.0) -> np.ndarray:
@@ -195,12 +195,18 @@ def ease_of_gram(together: np.ndarray, strength: float, dropout: float = 0.0) ->
 
     Reference: Steck, 2020, Autoencoders that don't overfit towards the Identity (dropout).
     """
-    ridge = together.copy()
+    from scipy.linalg import get_lapack_funcs
+
+    ridge = np.array(together, order="F")
     ridge[np.diag_indices(len(ridge))] += strength + dropout / (1 - dropout) * np.diag(together)
-    inverse = np.linalg.inv(ridge)
-    weights = inverse / -np.diag(inverse)
+    # symmetric and positive definite: a third of the work of any inverse, and in place
+    factor, invert = get_lapack_funcs(("potrf", "potri"), (ridge,))
+    weights = invert(factor(ridge, lower=True, overwrite_a=True)[0], lower=True, overwrite_c=True)[0]
+    for row in range(len(weights)):  # only the lower half is there yet
+        weights[row, row + 1 :] = weights[row + 1 :, row]
+    weights /= -np.diag(weights).copy()
     weights[np.diag_indices(len(weights))] = 0.0
-    return weights.astype("float32")
+    return np.asarray(weights, "float32", order="C")
 
 
 def neighbours(taken: Any, number: int, shrink: float = 10.0) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,11 @@ import numpy as np
 from apptemplates.evaluation import ranking
 
 CLOSED = 6_000  # items up to which a weight for every pair is learned; beyond, each has its nearest alone
+COMPARED = 15_000  # items up to which plain EASE is learned at least to compare with
 NUMBER = 100  # nearest items of each
 WINDOW = 20  # places between two items that still count as one after the other
 STRENGTHS = (50.0, 150.0, 300.0, 500.0, 700.0, 1000.0, 2000.0)  # of the ridge
+USUAL = {"strength": 500.0, "decay": 1.0}  # of EASE, where nothing was chosen
 LATEST = 200  # places of a history that item-kNN looks at
 SHRINKS = (1.0, 5.0, 20.0)
 DECAYS = (1.0, 0.8, 0.5)
@@ -137,7 +139,8 @@ def ease(
     """
     taken = flags(histories, items)
     if not weight:
-        return ranking.ease_of_gram(ranking.gram(taken), strength, dropout)
+        kind = "float64" if items <= CLOSED else "float32"  # half the memory
+        return ranking.ease_of_gram(ranking.gram(taken, kind), strength, dropout)
     said = np.maximum(np.asarray(taken.sum(axis=1)).ravel(), 1.0) ** -weight
     together = ranking.gram(taken.multiply(np.sqrt(said)[:, None]).tocsr())
     return ranking.ease_of_gram(together, strength * float(np.trace(together)) / float(taken.sum()), dropout)

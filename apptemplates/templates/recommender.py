@@ -456,9 +456,9 @@ class Recommender(Template):
     def _plain_ease(self) -> tuple[simple_rankings.Closed, ...]:
         """EASE alone, learned from everybody's histories as they are remembered; none where it can not be."""
         everybody = [found for found in self._liked_rows(self._state).values() if len(found)]
-        if not everybody or "EASE" not in self.learned_:
+        items, chosen = self.learned_["learned"], self.learned_.get("EASE", simple_rankings.USUAL)
+        if not everybody or items > simple_rankings.COMPARED:
             return ()
-        items, chosen = self.learned_["learned"], self.learned_["EASE"]
         return (simple_rankings.learn(everybody, items, "EASE", self._sequences, chosen),)
 
     def _closed_of(self, weights: tuple[np.ndarray, ...]) -> simple_rankings.Closed:
@@ -598,8 +598,10 @@ class Recommender(Template):
         for kind, value in self.learned_.get("tried", {}).items():
             report.notes[f"held out while learning, {self.headline} of {kind}"] = round(value, 4)
         if not any(way.startswith("EASE") for way in ways):
-            most = f"{simple_rankings.CLOSED:,} items, and of people whose histories are kept"
+            most = f"{simple_rankings.COMPARED:,} items, and of people whose histories are kept"
             report.notes["EASE alone"] = f"left out: it is for up to {most}"
+        elif "EASE" not in self.learned_:
+            report.notes["EASE alone"] = f"with its usual ridge of {simple_rankings.USUAL['strength']:.0f}, not chosen"
 
     def make_explanation(self, records: Table) -> Any:
         queries = records if self.item not in records else self.make_trials(records)[0]

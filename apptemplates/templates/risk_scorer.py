@@ -267,8 +267,8 @@ class RiskScorer(Template):
         return BlendedLogit(share, name="logit")([MeanLogit(name="network_logit")(self.network_(features)), plain])
 
     def finish(self, both: Part) -> None:
-        learned = binary.fit_logistic(self._features(both.inputs), self._truth(both.records), self.seed)
-        self.model_.get_layer("linear").set_weights([learned["weights"][:, None], learned["bias"]])
+        self._linear = binary.fit_logistic(self._features(both.inputs), self._truth(both.records), self.seed)
+        self.model_.get_layer("linear").set_weights([self._linear["weights"][:, None], self._linear["bias"]])
 
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
@@ -332,9 +332,7 @@ class RiskScorer(Template):
         report.findings += fairness.findings(report.groups, self.sensitive)
 
     def fit_baseline(self, train: Part) -> Table:
-        features = self._features(train.inputs)
-        learned = binary.fit_logistic(features, self._truth(train.records), self.seed)
-        return {**learned, "typical": np.median(features, axis=0)}
+        return {**self._linear, "typical": np.median(self._features(train.inputs), axis=0)}
 
     def baseline(self, state: Table, inputs: Table) -> Answers:
         chance = np.clip(binary.answer_logistic(state, self._features(inputs)), 1e-9, 1 - 1e-9)

@@ -118,6 +118,15 @@ def test_plain_ease_stands_in_the_table_as_it_is(sets):
     assert len(known) == len(past) and rows["EASE alone"] == pytest.approx(expected, abs=1e-9)
 
 
+def test_plain_ease_compares_where_it_was_too_large_to_be_tried(sets, monkeypatch):
+    [chosen] = sets._plain_ease()
+    monkeypatch.setitem(sets.__dict__, "learned_", {n: v for n, v in sets.learned_.items() if n != "EASE"})
+    [usual] = sets._plain_ease()
+    assert usual.chosen == simple_rankings.USUAL != chosen.chosen
+    monkeypatch.setattr(simple_rankings, "COMPARED", sets.learned_["learned"] - 1)
+    assert sets._plain_ease() == ()
+
+
 def test_whom_nothing_is_known_of_gets_what_is_popular(app):
     popular = app.predict_one({"history": []})
     assert popular["source"] == "popularity (the history is empty)"
