@@ -82,6 +82,11 @@ class Template(Contract):
     def name(self) -> str:
         return type(self).__name__
 
+    def _repr_html_(self) -> str:
+        from apptemplates.evaluation.template_page import fragment
+
+        return fragment(self)
+
     def get_params(self) -> dict[str, Any]:
         """The choices as a dict of plain values, from which the same template can be made."""
         found = {}

@@ -247,14 +247,34 @@ class Progress(keras.callbacks.Callback):
         self.shown.update(self.task, completed=done)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        held_out = f"  held out {logs['val_loss']:.4g}" if "val_loss" in logs else ""
-        say = f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4g}{held_out}"
-        self.shown.update(self.task, completed=epoch + 1.0, say=say)
+        self.shown.update(self.task, completed=epoch + 1.0, say=progress(epoch, self.epochs, logs or {}))
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.shown is not None:
             self.shown.stop()
+
+
+class NotebookProgress(keras.callbacks.Callback):
+    """The same in a notebook: one line that is written anew after each epoch."""
+
+    def __init__(self, title: str, epochs: int, clock: Clock) -> None:
+        super().__init__()
+        self.title, self.epochs, self.clock, self.shown = title, epochs, clock, None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        from IPython.display import display
+
+        line = {"text/plain": f"{self.title}: {progress(epoch, self.epochs, logs or {})}  {self.clock.passed():.0f} s"}
+        if self.shown is None:
+            self.shown = display(line, raw=True, display_id=True)
+        else:
+            self.shown.update(line, raw=True)
+
+
+def progress(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+    """How far learning is, and how good."""
+    held_out = f"  held out {logs['val_loss']:.4g}" if "val_loss" in logs else ""
+    return f"epoch {epoch + 1}/{epochs}  loss {logs['loss']:.4g}{held_out}"
 
 
 def wants_progress(verbose: str | int | bool) -> bool:
@@ -319,7 +339,8 @@ def run(
     stop = StopAt(clock, deadline)
     own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
     if wants_progress(verbose):
-        own.append(Progress(title, epochs, clock))
+        live = NotebookProgress if "ipykernel" in sys.modules else Progress
+        own.append(live(title, epochs, clock))
     began, why = time.monotonic(), "all epochs done"
     try:
         network.fit(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -417,3 +418,23 @@ def test_slack_keeps_a_later_epoch_that_is_hardly_worse():
         best.on_epoch_end(epoch, {"loss": loss, "val_loss": loss})
     assert best.epoch == 2 and best.best == 0.5
     assert best.model.stop_training
+
+
+def test_in_a_notebook_one_line_is_written_anew(monkeypatch):
+    lines = []
+
+    class Handle:
+        def update(self, line, raw):
+            lines.append(("again", line["text/plain"], raw))
+
+    def display(line, raw, display_id):
+        lines.append(("first", line["text/plain"], display_id))
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    common = {"objective": {"loss": "mse"}, "rate": 0.1, "epochs": 3, "patience": 5, "clock": training.Clock(None)}
+    training.run(network(), batches(), batches(), title="An app", verbose="auto", callbacks=(), **common)
+    assert [kind for kind, *_ in lines] == ["first", "again", "again"]
+    assert lines[2][1].startswith("An app: epoch 3/3  loss ") and "held out" in lines[2][1]

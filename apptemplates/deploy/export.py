@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from apptemplates.deploy.fast import differing, input_signature, plain_names, table_answers
+from apptemplates.deploy.fast import differing, input_signature, plain_names, quiet_logger, table_answers
 from apptemplates.deploy.folder import ArchiveError
 
 FORMS = ("saved_model",)
@@ -82,7 +82,8 @@ def _write_saved_model(model: Any, folder: Path) -> None:
     archive.track(model)
     archive.add_endpoint("serve", serve, input_signature=[signature])
     try:
-        archive.write_out(str(folder), verbose=False)
+        with quiet_logger():
+            archive.write_out(str(folder), verbose=False)
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
         raise OSError(error.message) from error
 

@@ -69,7 +69,7 @@ def convert(model: Any) -> bytes:
         {inputs[name]: tensor for name, tensor in ones.items()},
         {outputs[name]: tensor for name, tensor in answers.items()},
     )
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger():
         path = os.path.join(folder, "one.tflite")
         try:
             one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)])
@@ -266,6 +266,20 @@ def _text(answers: np.ndarray) -> np.ndarray:
         return answers
     words = [word.decode() if isinstance(word, bytes) else word for word in answers.ravel()]
     return np.array(words, dtype=object).reshape(answers.shape)
+
+
+@contextlib.contextmanager
+def quiet_logger() -> Iterator[None]:
+    """No lines of TensorFlow's Python logger meanwhile, which in a notebook tells where temporary files are."""
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -201,6 +201,11 @@ def preflight(app: Any, source: Any, labels: Any) -> Report:
     return check_report(fresh, records, findings, bad)
 
 
+def worth_a_look(number: int) -> str:
+    """How many findings there are, in words."""
+    return "one thing is" if number == 1 else f"{number} things are"
+
+
 def check_report(app: Any, records: Table, findings: list, bad: np.ndarray) -> Report:
     """The Report of a check."""
     import pandas as pd
@@ -214,7 +219,7 @@ def check_report(app: Any, records: Table, findings: list, bad: np.ndarray) -> R
     worst = "error" if any(f.severity == "error" for f in findings) else "warning" if findings else ""
     says = {
         "error": f"fit would refuse these data: {next((f.message for f in findings if f.severity == 'error'), '')}",
-        "warning": f"fit would accept these data; {len(findings)} things are worth a look.",
+        "warning": f"fit would accept these data; {worth_a_look(len(findings))} worth a look.",
         "": "fit would accept these data; nothing odd was found.",
     }
     size = sum(column.nbytes for column in records.values())
