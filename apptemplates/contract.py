@@ -11,13 +11,11 @@ import numpy as np
 from apptemplates.data import traits
 from apptemplates.data.fingerprint import imagined
 from apptemplates.data.schema import Schema
-from apptemplates.data.table import Table, concat, take
+from apptemplates.data.table import PROBLEM, Table, concat, take
 
 Answers = dict[str, np.ndarray]
 # the column that carries `fit(sample_weight=)` through a split; no column of a user's is called so
 WEIGHT = "apptemplates: sample weight"
-# the column in which `prepare` says of each query why it can not be answered ("" where it can)
-PROBLEM = "problem"
 
 
 @dataclass(frozen=True)

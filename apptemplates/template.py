@@ -18,6 +18,7 @@ from apptemplates.data import kinds, preflight
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Schema, empty_column
 from apptemplates.data.table import Table, concat, rows, take, to_frame
+from apptemplates.inference import one
 from apptemplates.policy import Policy, nearest
 
 FREE = ("epochs", "batch_size", "learning_rate", "seed", "policy")  # choices that a fitted template can change
@@ -318,14 +319,10 @@ class Template(Contract):
             DataError: The query can not be answered; one sentence says why.
         """
         self._check_fitted()
-        if not isinstance(query, Mapping):
-            query = one_query(self.name, query)
-        table = {name: single(value) for name, value in self._query.check_one(self.name, query).items()}
-        inputs, unread = readable(self.prepare(table, self.state_))
+        inputs, unread = readable(self.prepare(one.asked(self.name, self._query, query), self.state_))
         if unread is not None:
             raise DataError(f"{self.name}: {unread[0]}")
-        found = self.respond(inputs, self._fast(), self.state_)
-        return {name: plain(column[0]) for name, column in found.items()} | {"problem": ""}
+        return one.told(self.respond(inputs, self._fast(), self.state_))
 
     @cached_property
     def _query(self) -> Schema:
@@ -455,31 +452,3 @@ class Template(Contract):
         self.call_ = fast.batch(model)
         self.fast_ = None if content is None else fast.Fast(model, content, golden)
         return self
-
-
-def one_query(owner: str, query: Any) -> Mapping[str, Any]:
-    """The values by column name of a query that is no dict, such as a row of a DataFrame.
-
-    Raises:
-        DataError: It is not one query.
-    """
-    if np.ndim(query) == 1 and hasattr(query, "to_dict"):
-        return dict(query.to_dict())
-    raise DataError(
-        f"{owner}: predict_one takes one query as a dict of values by column name; predict takes tables of them. "
-        f"Received: a {type(query).__name__}."
-    )
-
-
-def plain(value: Any) -> Any:
-    """A NumPy scalar as the Python value it holds; others as they are."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def single(value: Any) -> np.ndarray:
-    """A canonical value as a column of one row."""
-    if isinstance(value, np.ndarray | np.generic | float):
-        return np.asarray(value)[None]
-    column = np.empty(1, object)
-    column[0] = value
-    return column

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from apptemplates import _catalogue
+
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "numpy", "rich")
 
 
@@ -52,7 +54,8 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 
 @pytest.mark.parametrize(
     "module",
-    ["data.schema", "data.table", "inference.fraud_detector", "deploy.folder", "deploy.fast", "deploy.archive"],
+    ["data.schema", "data.table", "deploy.folder", "deploy.fast", "deploy.archive", "deploy.runtime"]
+    + [f"inference.{entry.file}" for entry in _catalogue.ENTRIES],
 )
 def test_the_modules_of_answering_need_only_numpy(module):
     assert loaded_by(f"import apptemplates.{module}") in ("['numpy']", "[]")

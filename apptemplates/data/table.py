@@ -7,6 +7,8 @@ import numpy as np
 from apptemplates.data.schema import DataError
 
 Table = dict[str, np.ndarray]
+# the column in which `prepare` says of each query why it can not be answered ("" where it can)
+PROBLEM = "problem"
 
 
 def rows(table: Mapping[str, np.ndarray]) -> int:

@@ -113,7 +113,7 @@ class Fast:
         try:
             content = convert(model) if content is None else content
             if content:
-                one = _LiteRT(model, content)
+                one = LiteRT(content, model.input, model.output)
                 if _agree(model, one, golden):
                     self.form, self.content, self._call = "litert", content, one
         except (ConverterError, ValueError, RuntimeError):
@@ -177,17 +177,35 @@ def values(inputs: dict[str, Any], output: Any, prepared: Table) -> np.ndarray:
     return batch(keras.Model(inputs, {"value": output}))(prepared)["value"]
 
 
-class _LiteRT:
-    def __init__(self, model: Any, content: bytes):
+class LiteRT:
+    """A LiteRT file as a function of one prepared query; may be called from several threads.
+
+    Args:
+        content: what `convert` wrote.
+        inputs: the graph's own names of its inputs; others may be among them.
+        outputs: and of its outputs, in the order in which answers have them.
+
+    Raises:
+        ValueError: the file has other inputs or outputs.
+    """
+
+    def __init__(self, content: bytes, inputs: Iterable[str], outputs: Iterable[str]):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._inputs = [(name, plain, _dtype(model.input[name])) for name, plain in plain_names(model.input).items()]
-        self._outputs = [(name, plain_names(model.output)[name]) for name in model.output]
         self._lock = threading.Lock()
         with quiet_stderr():
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
             self._run = interpreter.get_signature_runner()
+        details = self._run.get_input_details()
+        given = {name: plain for name, plain in plain_names(inputs).items() if plain in details}
+        names = plain_names(outputs := list(outputs))
+        if set(details) != set(given.values()) or set(self._run.get_output_details()) != set(names.values()):
+            raise ValueError("the LiteRT file has other inputs or outputs than the graph")
+        kinds = {plain: np.dtype(detail["dtype"]) for plain, detail in details.items()}
+        kinds = {plain: np.dtype(object) if kind.kind in "SO" else kind for plain, kind in kinds.items()}
+        self._inputs = [(name, plain, kinds[plain]) for name, plain in given.items()]
+        self._outputs = [(name, names[name]) for name in outputs]
 
     def __call__(self, prepared: Table) -> Table:
         columns = {}

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from apptemplates.contract import PROBLEM
+from apptemplates.data.table import PROBLEM
 from apptemplates.inference import images
 
 if TYPE_CHECKING:
     from apptemplates.inference.face_finder import FaceFinder
 
+PAIR = ("first", "second")
 UNKNOWN = "unknown"
 TOGETHER = 256  # pairs the network sees at once, so that memory stays bounded
 PHOTOGRAPH = 640  # side at which an ordinary photograph is searched for a face
@@ -178,3 +179,24 @@ def named(gallery: Gallery, vectors: np.ndarray, k: int, threshold: float) -> di
         known = np.array(gallery.names, object)[rows]
         names[:, :people] = np.where(alike >= threshold, known, UNKNOWN)
     return {"name": names, "similarity": similarity}
+
+
+class Answering:
+    """Answers as the saved template does, without it."""
+
+    def __init__(self, name: str, saved: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        finder = None
+        if saved["parameters"]["find"]:
+            from apptemplates.inference.face_finder import FaceFinder
+
+            finder = FaceFinder(state["detector"].tobytes(), state["landmarks"].tobytes())
+        height, width, channels = saved["learned"]["shape"]
+        self.load = loader((height, width), channels, finder)
+
+    def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The graph's inputs, and why a picture can not be used."""
+        return prepare(queries, PAIR, self.load)
+
+    def respond(self, inputs: Mapping[str, np.ndarray], call: Any) -> dict[str, np.ndarray]:
+        """The answers."""
+        return respond(inputs, call)

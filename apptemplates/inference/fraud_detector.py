@@ -1,12 +1,14 @@
 """How a fitted FraudDetector answers: the history of each entity, and the columns of the payment. NumPy only."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from apptemplates.inference.columns import Column, encode
+from apptemplates.data.schema import Schema
+from apptemplates.inference.columns import Column, encode, plan
 from apptemplates.inference.history import UNKNOWN, History
+from apptemplates.inference.one import asked
 
 HISTORY = "history"  # the graph's input for what the past says
 
@@ -18,6 +20,13 @@ class Roles(NamedTuple):
     time: str | None
     amount: str | None
     entities: tuple[str, ...]
+
+
+def entries(roles: Roles, columns: Schema) -> list[Column]:
+    """The columns of payments that become inputs of the graph."""
+    own = {roles.amount: "number", roles.time: "time"}
+    kinds = {name: kind for name, kind in own.items() if name is not None}
+    return plan(kinds | {name: entry.kind for name, entry in columns.items()}, taken=[HISTORY])
 
 
 def payments(
@@ -47,3 +56,29 @@ def prepare(
 def respond(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Answer columns from what the graph says."""
     return {"probability": raw["probability"].astype("float64"), "alarm": raw["alarm"].astype(bool)}
+
+
+class Answering:
+    """Answers as the saved template does, without it."""
+
+    def __init__(self, name: str, saved: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        given = saved["parameters"]
+        self.name, self.query = name, Schema.from_json(saved["query"])
+        self.roles = Roles(given["label"], given["time"], given["amount"], tuple(given["entities"]))
+        self.columns = entries(self.roles, Schema.from_json(saved["columns"]))
+        past = History(self.roles.entities, tuple(given["windows"]), given["label_delay"], given["label"] is not None)
+        self.history = past.read_arrays(dict(state))
+
+    def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The graph's inputs."""
+        return prepare(queries, self.history, self.roles, self.columns)
+
+    def respond(self, inputs: Mapping[str, np.ndarray], call: Any) -> dict[str, np.ndarray]:
+        """The answers."""
+        return respond(call(inputs))
+
+    def observe(self, record: Mapping[str, Any]) -> None:
+        """Adds a payment to the history; also the late label of one that is there already."""
+        known = {self.roles.label, self.roles.time, self.roles.amount, *self.roles.entities}
+        schema = Schema.of({name: entry for name, entry in self.query.items() if name in known})
+        self.history = self.history.note(*payments(asked(self.name, schema, record), self.roles))

@@ -1,11 +1,11 @@
 """How a fitted MedicalScanClassifier answers: pictures of one size in, findings out; NumPy and Pillow only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from apptemplates.contract import PROBLEM, Answers
-from apptemplates.data.table import Table
+from apptemplates.data.table import PROBLEM, Table
 from apptemplates.data.words import from_flags
 from apptemplates.inference import images
 
@@ -16,7 +16,7 @@ def prepare(queries: Table, column: str, shape: tuple[int, int, int]) -> Table:
     return {"image": pictures, PROBLEM: problems}
 
 
-def respond(raw: Table, names: Sequence[str], nothing: str) -> Answers:
+def respond(raw: Table, names: Sequence[str], nothing: str) -> Table:
     """Answer columns from the graph's chances (n, c), flags said (n, c) and refer (n,)."""
     chances, said = raw["chances"].astype("float64"), raw["said"] > 0
     stated = np.where(said, chances, 1.0 - chances)
@@ -28,3 +28,20 @@ def respond(raw: Table, names: Sequence[str], nothing: str) -> Answers:
         "refer": raw["refer"],
     }
     return answers | {f"p_{name}": chances[:, place] for place, name in enumerate(names)}
+
+
+class Answering:
+    """Answers as the saved template does, without it."""
+
+    def __init__(self, name: str, saved: Mapping[str, Any], state: Table) -> None:
+        learned = saved["learned"]
+        self.image, self.shape = saved["parameters"]["image"], tuple(learned["shape"])
+        self.names, self.nothing = learned["classes"]["names"], learned["classes"]["healthy"] or "none"
+
+    def prepare(self, queries: Table) -> Table:
+        """The graph's inputs, and why a scan can not be read."""
+        return prepare(queries, self.image, self.shape)
+
+    def respond(self, inputs: Table, call: Any) -> Table:
+        """The answers."""
+        return respond(call(inputs), self.names, self.nothing)

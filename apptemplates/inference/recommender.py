@@ -172,6 +172,12 @@ class Limits(NamedTuple):
     k: int
 
 
+def limits(places: int, k: int, items: int) -> Limits:
+    """Those of a graph over so many items, of which k are recommended by default."""
+    most = min(items, max(100, 2 * k))
+    return Limits(places, most, min(k, most))
+
+
 def listed(text: str) -> list[str]:
     """The items of a list as a query holds it."""
     return [name for name in text.split(MARK) if name]
@@ -279,3 +285,21 @@ def respond(inputs: Table, call: Any, items: int) -> dict[str, np.ndarray]:
             reasons = raw["because"][row, :count].tolist()
             found["because"][start + row] = [[name for name in names if name] for names in reasons]
     return {**found, "source": inputs["asked"].copy()}
+
+
+class Answering:
+    """Answers as the saved template does, without it."""
+
+    def __init__(self, name: str, saved: Mapping[str, Any], state: Table) -> None:
+        given, learned = saved["parameters"], saved["learned"]
+        self.user, self.histories = given["user"], Histories.of(state)
+        self.catalogue = Catalogue(learned["items"], learned["learned"])
+        self.limits = limits(learned["places"], given["k"], len(self.catalogue))
+
+    def prepare(self, queries: Table) -> dict[str, np.ndarray]:
+        """The graph's inputs."""
+        return prepare(queries, self.user, self.histories, self.catalogue, self.limits)
+
+    def respond(self, inputs: Table, call: Any) -> dict[str, np.ndarray]:
+        """The answers."""
+        return respond(inputs, call, len(self.catalogue))

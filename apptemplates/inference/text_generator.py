@@ -1,17 +1,20 @@
 """How a text generator answers: reads a prompt, draws one token after the other, keeps what it has read; NumPy only."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from apptemplates.inference.kneser_ney import Counted
+from apptemplates.inference import tokens as coding
+from apptemplates.inference.kneser_ney import Counted, opened
 from apptemplates.inference.tokens import BOUNDARY, FIRST, UNKNOWN, Tokens
 
 Table = dict[str, np.ndarray]
 Call = Callable[[Table], Table]
 
+ORDERS = {"character": (2, 3, 4, 5), "byte pair": (2, 3)}  # of hashed n-grams
+COUNTED = {"character": 6, "byte pair": 4}  # tokens of the longest counted n-gram
 LENGTH = 200  # characters that are written by default
 LEAST = 1e-6  # chance of a character never seen, where one has to be judged
 
@@ -31,6 +34,20 @@ class Shape(NamedTuple):
     def lead(self) -> int:
         """How many tokens stand in front of what is read."""
         return max(self.before, self.order - 1)
+
+
+def shape_of(given: Mapping[str, Any], learned: Mapping[str, Any]) -> Shape:
+    """How a model is built, from the choices of its template and what it learned."""
+    kind = given["tokens"] if given["preset"] is None else "byte pair"
+    before = max(ORDERS[kind] if given["preset"] is None else (1,)) - 1
+    built = (learned[name] for name in ("blocks", "width", "begin", "ends"))
+    return Shape(given["context"], before, COUNTED[kind], *built)
+
+
+def counts_of(state: Table) -> Counted:
+    """The counted n-grams from the arrays of a folder."""
+    side = "counts "
+    return opened({name.removeprefix(side): column for name, column in state.items() if name.startswith(side)})
 
 
 def prepare(queries: Table, coder: Tokens, shape: Shape) -> Table:
@@ -304,3 +321,19 @@ class Reading:
         """Goes on with some of the texts only: a mask (n,)."""
         self._tokens = self._tokens[rows]
         self._cache = [kept[rows] for kept in self._cache]
+
+
+class Answering:
+    """Answers as the saved template does, without it."""
+
+    def __init__(self, name: str, saved: Mapping[str, Any], state: Table) -> None:
+        self.coder, self.counts = coding.opened(saved["learned"]["tokens"]), counts_of(state)
+        self.shape = shape_of(saved["parameters"], saved["learned"])
+
+    def prepare(self, queries: Table) -> Table:
+        """The prompts as tokens, and why one can not be answered."""
+        return prepare(queries, self.coder, self.shape)
+
+    def respond(self, inputs: Table, call: Call) -> Table:
+        """The answers."""
+        return respond(inputs, call, self.counts, self.coder, self.shape)

@@ -20,6 +20,7 @@ from apptemplates.evaluation import eigenfaces, pair_explanation, verification
 from apptemplates.inference import face_verifier as inference
 from apptemplates.inference import images as read
 from apptemplates.inference.face_finder import FaceFinder
+from apptemplates.inference.face_verifier import PAIR
 from apptemplates.layers import backbones, face_embedding, similarity
 from apptemplates.losses import MarginSoftmax
 from apptemplates.policy import Policy, nearest
@@ -34,7 +35,6 @@ OWN, STRANGERS = 6, 4000  # pairs that judge: of one person at most, and of stra
 FEWEST = 4  # people with two pictures: two to learn from, two to be judged by
 STEPS = 1500  # of learning, as far as five times the passes make them
 LEAST_STEPS = 24  # in a pass of finetune
-PAIR = ("first", "second")
 
 
 @dataclass(kw_only=True, eq=False)

@@ -17,7 +17,7 @@ from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
 from apptemplates.evaluation import binary, calibration, metrics, table_explanation, thresholds
 from apptemplates.inference import fraud_detector as inference
-from apptemplates.inference.columns import Column, plan
+from apptemplates.inference.columns import Column
 from apptemplates.inference.history import DAY, History
 from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
@@ -158,9 +158,7 @@ class FraudDetector(Template):
     @property
     def plan(self) -> list[Column]:
         """The columns that become inputs of the graph."""
-        own = {self.amount: "number", self.time: "time"}
-        kinds = {name: kind for name, kind in own.items() if name is not None}
-        return plan(kinds | {name: entry.kind for name, entry in self.columns_.items()}, taken=[inference.HISTORY])
+        return inference.entries(self.roles, self.columns_)
 
     def _entry(self, name: str) -> str:
         return next(column.entry for column in self.plan if column.name == name)

@@ -202,8 +202,7 @@ class Recommender(Template):
 
     @property
     def _limits(self) -> Limits:
-        most = min(len(self.catalogue), max(100, 2 * self.k))
-        return Limits(self.learned_["places"], most, min(self.k, most))
+        return inference.limits(self.learned_["places"], self.k, len(self.catalogue))
 
     def prepare(self, queries: Table, state: Histories) -> Table:
         return inference.prepare(queries, self.user, state, self.catalogue, self._limits)

@@ -15,7 +15,7 @@ from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
 from apptemplates.evaluation import binary, calibration, counterfactual, fairness, risk, table_explanation
 from apptemplates.inference import risk_scorer as inference
-from apptemplates.inference.columns import MISSING, Column, plan
+from apptemplates.inference.columns import MISSING, Column
 from apptemplates.layers import tabular
 from apptemplates.layers.classes import Unsure
 from apptemplates.layers.decision import Chance, Sureness, Temperature, Weighed
@@ -155,8 +155,7 @@ class RiskScorer(Template):
     @property
     def plan(self) -> list[Column]:
         """The columns that become inputs of the graph."""
-        own = {} if self.amount is None else {self.amount: "number"}
-        return plan(own | {name: entry.kind for name, entry in self.columns_.items()}, taken=[inference.GROUP])
+        return inference.entries(self.amount, self.columns_)
 
     def prepare(self, queries: Table, state: Any) -> Table:
         return inference.prepare(queries, self.plan, self._threshold_column)

@@ -40,8 +40,6 @@ SIZES = {
     "small": Size(128, 4, 4, 16_381, 32),
     "medium": Size(256, 6, 8, 16_381, 64),
 }
-ORDERS = {"character": (2, 3, 4, 5), "byte pair": (2, 3)}  # of hashed n-grams
-COUNTED = {"character": 6, "byte pair": 4}  # tokens of the longest counted n-gram
 HELD_OUT = 0.05
 HELD_OUT_TOKENS = 40_000  # by which the network is judged after each pass, at most
 STEPS, FEWEST = 32, 8  # of a pass, and windows of a step, at least: a short text is gone through more than once
@@ -180,7 +178,7 @@ class TextGenerator(Template):
 
     @property
     def _orders(self) -> tuple[int, ...]:
-        return ORDERS[self.tokens] if self.preset is None else ()
+        return inference.ORDERS[self.tokens] if self.preset is None else ()
 
     @property
     def _before(self) -> int:
@@ -188,21 +186,19 @@ class TextGenerator(Template):
 
     @property
     def _order(self) -> int:
-        return COUNTED[self.tokens if self.preset is None else "byte pair"]
+        return inference.COUNTED[self.tokens if self.preset is None else "byte pair"]
 
     @property
     def _shape(self) -> Shape:
-        learned = self.learned_
-        blocks, width = learned["blocks"], learned["width"]
-        return Shape(self.context, self._before, self._order, blocks, width, learned["begin"], learned["ends"])
+        given = {"tokens": self.tokens, "preset": self.preset, "context": self.context}
+        return inference.shape_of(given, self.learned_)
 
     # ---- what is kept ------------------------------------------------------
 
     def open_state(self, arrays: Table) -> Memory:
         if not arrays:
             return Memory()
-        counts = {name.removeprefix("counts "): column for name, column in arrays.items() if name.startswith("counts ")}
-        return Memory(kneser_ney.opened(counts), arrays.get("replay", Memory().replay))
+        return Memory(inference.counts_of(arrays), arrays.get("replay", Memory().replay))
 
     def close_state(self, state: Memory, share: bool) -> Table:
         if state.counts is None:

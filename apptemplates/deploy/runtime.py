@@ -1,0 +1,128 @@
+"""A saved template that answers without TensorFlow: NumPy and LiteRT, with Pillow and soundfile for media.
+
+pip install --no-deps apptemplates
+pip install numpy ai-edge-litert          # and pillow for pictures, soundfile for flac, ogg and mp3
+
+from apptemplates.deploy import runtime
+
+fraud = runtime.load("fraud")             # a tenth of a second and some 50 MB
+fraud.predict_one({...})                  # what the template's own predict_one answers
+"""
+
+import importlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apptemplates import _catalogue
+from apptemplates.data.schema import DataError, Schema
+from apptemplates.deploy import folder as layout
+from apptemplates.deploy.arrays import UnsafeFile, read_arrays
+from apptemplates.deploy.fast import LiteRT, differing
+from apptemplates.deploy.folder import STATE, ArchiveError
+from apptemplates.inference import one
+
+
+class Runtime:
+    """A saved template, ready to answer.
+
+    Attributes:
+        name: The class of the template.
+        query: The schema of what it is asked.
+        answer: The schema of what it says.
+    """
+
+    def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT) -> None:
+        self.name, self._answering, self._call = name, answering, call
+        self.query, self.answer = Schema.from_json(saved["query"]), Schema.from_json(saved["answer"])
+        self._lock = threading.Lock()
+
+    def predict_one(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one query; safe to call from many threads.
+
+        Args:
+            query: Values by column name.
+
+        Returns:
+            A dict with the columns of `answer`, as the template's own `predict_one` gives it.
+
+        Raises:
+            DataError: The query can not be answered; one sentence says why.
+        """
+        inputs = dict(self._answering.prepare(one.asked(self.name, self.query, query)))
+        problem = inputs.pop("problem", [""])[0]
+        if problem:
+            raise DataError(f"{self.name}: {problem}")
+        return one.told(self._answering.respond(inputs, self._call))
+
+    def observe(self, record: Mapping[str, Any]) -> None:
+        """Adds what happened to the past that answers rest on, such as a payment to the history of its card.
+
+        Raises:
+            DataError: The record can not be read, or this application keeps no past.
+        """
+        if not hasattr(self._answering, "observe"):
+            raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
+        with self._lock:
+            self._answering.observe(record)
+
+    def __repr__(self) -> str:
+        return f"Runtime({self.name}: {', '.join(self.query)} -> {', '.join(self.answer)})"
+
+
+def load(folder: str | Path) -> Runtime:
+    """The saved template of a folder, without TensorFlow.
+
+    Its checksums are verified before anything in it is parsed, and its answers to a few saved queries must be those it
+    gave when it was saved.
+
+    Args:
+        folder: Written by `save`.
+
+    Raises:
+        ArchiveError: The folder is missing, damaged, changed, foreign, of a newer format, or has no LiteRT form.
+    """
+    place = Path(folder).absolute()
+    try:
+        return opened(place)
+    except ArchiveError as error:
+        raise ArchiveError(f"runtime.load: {str(folder)!r}: {error}.") from error.__cause__
+    except OSError as error:
+        raise ArchiveError(f"runtime.load: {str(folder)!r}: it can not be read ({error.strerror or error}).") from error
+
+
+def opened(place: Path) -> Runtime:
+    """The saved template at a place; errors do not name it."""
+    if not place.exists():
+        layout.find(place)
+    layout.check(place)
+    saved = layout.read_json(place / "template.json")
+    entry = _catalogue.find(str(saved.get("class")))
+    if entry is None or entry.name != saved["class"]:
+        raise ArchiveError(f"it holds a {saved.get('class')!r}, which this version's catalogue does not have")
+    if not (place / "one.tflite").is_file():
+        raise ArchiveError("its graph has no LiteRT form, which answers here; use apptemplates.load")
+    try:
+        state, golden = read_arrays(place / STATE), read_arrays(place / "golden.npz")
+    except UnsafeFile as error:
+        raise ArchiveError(f"its arrays are refused: {error}") from error
+    queries, answers, own = part(golden, "query/"), part(golden, "answer/"), part(state, "state/")
+    module = importlib.import_module(f"apptemplates.inference.{entry.file}")
+    try:
+        call = LiteRT((place / "one.tflite").read_bytes(), queries, answers)
+        for row in range(len(next(iter(answers.values())))):
+            found = call({name: column[row : row + 1] for name, column in queries.items()})
+            wrong = differing({name: column[row : row + 1] for name, column in answers.items()}, found)
+            if wrong:
+                raise ArchiveError(f"it does not answer as it did when it was saved, {wrong[0]!r} differs")
+        return Runtime(entry.name, saved, module.Answering(entry.name, saved, own), call)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArchiveError(f"its parts do not fit together ({error}); copy the folder again") from error
+
+
+def part(arrays: Mapping[str, np.ndarray], side: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin so, by the rest of their names."""
+    return {name.removeprefix(side): column for name, column in arrays.items() if name.startswith(side)}

@@ -1,0 +1,104 @@
+"""Answering without TensorFlow: the same answers, few modules, little memory, clear refusals."""
+
+import importlib.util
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import apptemplates as at
+from apptemplates import _catalogue
+from apptemplates.data.schema import DataError
+from apptemplates.deploy import runtime
+from apptemplates.deploy.archive import SAVED_MODELS
+from apptemplates.deploy.folder import ArchiveError
+
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "pyarrow", "rich")
+
+
+def benchmark():
+    path = Path(__file__).parents[1] / "benchmarks" / "deploy.py"
+    spec = importlib.util.spec_from_file_location("deploy", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+QUERIES = benchmark().QUERIES
+PERSON, PAYMENT = QUERIES["risk_scorer"], QUERIES["fraud_detector"]
+
+
+def close(one, other):
+    """Whether two answers agree: numbers to 1e-4, also in lists."""
+    if isinstance(one, float):
+        return abs(one - other) <= 1e-4 * max(1.0, abs(other))
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    return one == other
+
+
+@pytest.mark.parametrize("entry", _catalogue.ENTRIES, ids=lambda entry: entry.file)
+def test_every_saved_model_answers_as_its_template_does(entry):
+    query, light, app = QUERIES[entry.file], runtime.load(SAVED_MODELS / entry.file), at.load(entry.file)
+    ours, theirs = light.predict_one(query), app.predict_one(query)
+    assert list(ours) == list(theirs) == list(light.answer)
+    assert all(close(ours[name], theirs[name]) for name in ours), (ours, theirs)
+
+
+def test_payments_that_were_observed_count():
+    light, app = runtime.load(SAVED_MODELS / "fraud_detector"), at.load("fraud_detector")
+    alone = light.predict_one(PAYMENT)["probability"]
+    for day in range(1, 9):
+        past = {**PAYMENT, "TX_DATETIME": f"2018-08-0{day} 10:00", "TX_AMOUNT": 20.0 + day, "TX_FRAUD": day % 2}
+        light.observe(past)
+        app.observe(past)
+    assert light.predict_one(PAYMENT)["probability"] == pytest.approx(app.predict_one(PAYMENT)["probability"], abs=1e-4)
+    assert abs(light.predict_one(PAYMENT)["probability"] - alone) > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_it_loads_nothing_heavy_and_needs_little_memory(name, tmp_path):
+    query = tmp_path / "query"
+    query.write_bytes(pickle.dumps(QUERIES[name]))
+    program = f"""
+import json, pickle, re, sys
+from pathlib import Path
+from apptemplates.deploy import runtime
+light = runtime.load({str(SAVED_MODELS / name)!r})
+answer = light.predict_one(pickle.loads(Path({str(query)!r}).read_bytes()))
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+status = Path("/proc/self/status")  # of Linux; what it needed at most, in kB
+most = int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]) / 1024 if status.exists() else 0
+print(json.dumps([heavy, most, answer["problem"]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    heavy, megabytes, problem = json.loads(done.stdout)
+    assert heavy == [] and megabytes < 100 and problem == ""
+
+
+def test_bad_queries_are_refused_as_by_the_template():
+    light = runtime.load(SAVED_MODELS / "risk_scorer")
+    with pytest.raises(DataError, match=r"RiskScorer: .*'age'"):
+        light.predict_one({name: value for name, value in PERSON.items() if name != "age"})
+    with pytest.raises(DataError, match="takes one query as a dict"):
+        light.predict_one([1, 2])
+    with pytest.raises(DataError, match="RiskScorer keeps no past"):
+        light.observe(PERSON)
+    scans = runtime.load(SAVED_MODELS / "medical_scan_classifier")
+    with pytest.raises(DataError, match=r"MedicalScanClassifier: .*nowhere\.png"):
+        scans.predict_one({"image": "nowhere.png"})
+
+
+def test_folders_that_can_not_be_trusted_are_refused(tmp_path):
+    with pytest.raises(ArchiveError, match=r"runtime.load: .*nothing"):
+        runtime.load(tmp_path / "nothing")
+    folder = shutil.copytree(SAVED_MODELS / "risk_scorer", tmp_path / "changed")
+    content = bytearray((folder / "one.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "one.tflite").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"runtime.load: .*one\.tflite"):
+        runtime.load(folder)
