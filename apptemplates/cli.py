@@ -84,6 +84,10 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     name_of(demo, default=_catalogue.ENTRIES[0].name)
     demo.add_argument("--folder", default=DEMO, help="where to put the report and the model (default: %(default)s)")
 
+    new = command("new", run_new, "write a small project of your own, which runs at once on made-up data")
+    name_of(new)
+    new.add_argument("folder", help="a new place")
+
     check = command("check", run_check, "look for problems in data before time is spent on them")
     train = command("train", run_train, "learn from data and save the result as one folder")
     for added in (check, train):
@@ -130,7 +134,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export = command("export", run_export, "write the model in a form that other programs run")
     folder_of(export)
     export.add_argument("path", help="a new place")
-    export.add_argument("--form", default="saved_model", help="(default: %(default)s)")
+    export.add_argument("--form", default="saved_model", help="saved_model or litert (default: %(default)s)")
     name_of(command("check-template", run_check_template, "run the contract every application must hold"))
     return parser
 
@@ -254,6 +258,16 @@ def run_demo(arguments: argparse.Namespace) -> None:
     console.print(f"Open [bold]{folder / 'report.html'}[/] in a browser. With your own data:")
     console.print(f"  apptemplates train {arguments.name} DATA --save FOLDER", highlight=False)
     console.print(f"  apptemplates train {arguments.name} --help", highlight=False)
+
+
+def run_new(arguments: argparse.Namespace) -> None:
+    """Writes a project."""
+    from apptemplates import project
+
+    template = _load_class(arguments.name)
+    project.new(template, arguments.folder)
+    print(f"made {arguments.folder}; put your data into {Path(arguments.folder) / 'data'}, then run")
+    print(f"  python {Path(arguments.folder) / 'train.py'}")
 
 
 def run_check(arguments: argparse.Namespace) -> int:

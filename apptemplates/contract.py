@@ -267,6 +267,14 @@ class Contract(abc.ABC):
         """The chance (n,) that each trial's own label is given; None where nothing is labelled."""
         return None
 
+    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+        """Features (n, d) of a fitted template that learn no more, and the class (n,) of each record.
+
+        By these `fit(diagnose=True)` tells which labels look wrong and what more records would bring; None where
+        records have no one class.
+        """
+        return None
+
     def cost_columns(self) -> tuple[str, ...]:
         """Columns that a policy may name as the cost of a miss."""
         return ()

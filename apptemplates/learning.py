@@ -17,7 +17,7 @@ from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
-from apptemplates.evaluation import assess
+from apptemplates.evaluation import assess, diagnosis, suspects
 from apptemplates.policy import nearest
 
 # how a training ended that needed no gradients
@@ -32,10 +32,13 @@ def learn(
     sample_weight: Any,
     clock: training.Clock,
     checkpoint: str | Path | None,
+    diagnose: bool,
     callbacks: tuple[Any, ...],
     verbose: str | int,
 ) -> None:
     """Fits an unfitted template; see `Template.fit`."""
+    if diagnose and type(app).frozen is Contract.frozen:
+        raise DataError(f"{app.name}: diagnose is for records of one class each; call fit without it.")
     table = weighted(app.name, table, sample_weight)
     app.columns_ = app._own_columns(table)
     app.learned_ = {"seed": app.seed}
@@ -61,12 +64,25 @@ def learn(
     app.__dict__.update(kept.__dict__)
     if len(tried) > 1:
         app.learned_["tried"] = tried
+    if diagnose:
+        app.learned_["diagnosis"] = diagnosed(app, train, valid)
     decide(app, train, valid)
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
         refit = learn_anew(app, train, valid, again, common)
+    if diagnose and app.learned_["diagnosis"]["suspects"]:
+        row, chance = zip(*app.learned_["diagnosis"]["suspects"], strict=True)
+        app.report_.suspects = suspects.listed(np.array(row), np.array(chance), train.records)
     app.learned_["training"] |= {"refit": refit, "minutes": clock.passed() / 60}
     for file, _ in filter(None, marks):
         file.unlink(missing_ok=True)
+
+
+def diagnosed(app: Any, train: Part, valid: Part) -> dict[str, Any]:
+    """What refits on frozen features tell of the training records, without any record; see `evaluation.diagnosis`."""
+    given, held_out = app.frozen(train), app.frozen(valid)
+    if given is None or held_out is None:
+        return dict(diagnosis.NOTHING)
+    return diagnosis.diagnose(given[0], given[1], held_out, app.seed)
 
 
 def search(

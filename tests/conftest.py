@@ -13,6 +13,17 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n`, tests that share what was fitted share a process: those of a file, or of an entry of the catalogue."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        entry = given.params.get("case") if given is not None else None
+        if item.path.name == "test_tutorials.py":
+            continue  # these share nothing
+        group = item.path.as_posix(), getattr(entry, "file", "")
+        item.add_marker(pytest.mark.xdist_group(" ".join(group)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets named by APPTEMPLATES_DATA; skips the test where there is none."""

@@ -25,7 +25,7 @@ def test_version_is_one(setup):
 
 def test_ci_runs_the_test_command_of_the_readme():
     commands = re.findall(r"^(python3 -m venv .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert commands[0].endswith("apptemplates demo") and commands[1].endswith("-m pytest -n 2 --dist loadfile")
+    assert commands[0].endswith("apptemplates demo") and commands[1].endswith("-m pytest -n 2 --dist loadgroup")
     assert f"\n{commands[1]}\n" in (ROOT / ".ci" / "run").read_text()
 
 

@@ -173,8 +173,7 @@ def times(name: str, column: np.ndarray) -> Iterator[Finding]:
             "unsorted-times", "note", name, f"Column {name!r} goes back in time {back:,} times.",
             "Nothing: rows are learned in the order of time and answered in the order given.",
         )  # fmt: skip
-    # places in lines of items are an order and no times
-    if present.dtype.kind == "M" and name != "place" and present.max() < np.datetime64("1980-01-01"):
+    if present.dtype.kind == "M" and present.max() < np.datetime64("1980-01-01"):
         yield Finding(
             "times-near-1970", "warning", name,
             f"Column {name!r} ends on {str(present.max())[:10]}: its numbers were read as seconds since 1970.",

@@ -11,7 +11,7 @@ fraud.predict_one({...})                  # what the template's own predict_one 
 
 import importlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,16 @@ class Runtime:
             raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
         with self._lock:
             self._answering.observe(record)
+
+    def listen(self, chunks: Iterable[Any], rate: int) -> Iterator[Any]:
+        """The commands in a stream, as the template's own `listen` gives them.
+
+        Raises:
+            DataError: A chunk holds no samples, or this application does not listen.
+        """
+        if not hasattr(self._answering, "listen"):
+            raise DataError(f"{self.name} does not listen; load a folder of a VoiceCommandRecognizer.")
+        yield from self._answering.listen(chunks, rate, self._call)
 
     def __repr__(self) -> str:
         return f"Runtime({self.name}: {', '.join(self.query)} -> {', '.join(self.answer)})"

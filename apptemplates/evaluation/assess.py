@@ -11,7 +11,7 @@ from apptemplates.data.fingerprint import seen_before
 from apptemplates.data.preflight import Finding, in_order, left_out
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
-from apptemplates.evaluation import audit, cost, figures, intervals, slices, suspects
+from apptemplates.evaluation import audit, cost, diagnosis, figures, intervals, slices, suspects
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.verdict import SEEN, verdict
 
@@ -154,6 +154,8 @@ def judge(
     report.calibration = {name: report.metrics[name] for name in ("ECE", "Brier score") if name in report.metrics}
     if "temperature" in app.learned_:
         report.calibration["temperature"] = app.learned_["temperature"]
+    if "diagnosis" in app.learned_:
+        report.notes |= diagnosis.notes(app.learned_["diagnosis"])
     report.size = cost.size(app.model_)
     report.data = {"records": rows(truth)}
     report.data |= {f"learned from: {name}": n for name, n in app.learned_["data"].items() if name != "fingerprint"}

@@ -25,7 +25,22 @@ def table(chance: np.ndarray, records: dict[str, np.ndarray], said: Any) -> pd.D
         said: (n,) what the model says.
     """
     rows = ranked(chance)[:SHOWN]
-    shown: dict[str, Any] = {"row": rows, "chance of its label": np.round(chance[rows], 4), "model says": said[rows]}
+    return listed(rows, chance[rows], records, said[rows])
+
+
+def listed(rows: np.ndarray, chance: np.ndarray, records: dict[str, np.ndarray], said: Any = None) -> pd.DataFrame:
+    """Some rows, in the order given, as `table` shows them.
+
+    Args:
+        rows: (m,) their numbers.
+        chance: (m,) of each one's own label.
+        records: Columns (n,).
+        said: (m,) what the model says instead, where it is known.
+    """
+    rows, chance = rows[:SHOWN], chance[:SHOWN]
+    shown: dict[str, Any] = {"row": rows, "chance of its label": np.round(chance, 4)}
+    if said is not None:
+        shown["model says"] = said
     for name, column in records.items():
         if column.ndim == 1 and (column.dtype != object or isinstance(column[0], str)):
             shown[name] = column[rows]

@@ -191,6 +191,20 @@ def joined(body: keras.Model, top: keras.Model) -> keras.Model:
     return keras.Model(pictures, top(body(pictures)), name="network")
 
 
+def embedding(network: keras.Model) -> keras.Model:
+    """The part of a network of `joined` up to its last layer: pictures to what that is given (n, members, d)."""
+    top, pictures = network.get_layer("head"), keras.Input(network.input_shape[1:])
+    return keras.Model(
+        pictures, keras.Model(top.input, top.get_layer("logits").input)(network.get_layer("backbone")(pictures))
+    )
+
+
+def seen(network: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """What the last layer of a network is given for pictures (n, h, w, c), of all members side by side: (n, d)."""
+    found = embedding(network).predict(pictures, batch_size=256, verbose=0)
+    return np.asarray(found.reshape(len(found), -1))
+
+
 def freeze(network: keras.Model) -> None:
     """Leaves the backbone of a network as it is while the head learns."""
     network.get_layer("backbone").trainable = False

@@ -278,6 +278,9 @@ class FraudDetector(Template):
 
     # ---- how it decides ----------------------------------------------------
 
+    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.label is None else (self._features(part.inputs), part.records[self.label].astype(int))
+
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)
 

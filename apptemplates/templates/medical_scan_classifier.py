@@ -291,6 +291,12 @@ class MedicalScanClassifier(Template):
         refer = Unsure(name="refer")(sure)
         return keras.Model(entries, {"chances": chances, "said": said, "sure": sure, "refer": refer})
 
+    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+        if self.classes.several:
+            return None
+        truth = to_flags(part.records[self.finding], self.classes.names)
+        return backbones.seen(self.network_, part.inputs["image"].astype("float32")), truth.argmax(axis=1)
+
     # ---- how it decides ----------------------------------------------------
 
     def refuse_policy(self, policy: Policy) -> None:

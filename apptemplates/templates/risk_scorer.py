@@ -274,6 +274,9 @@ class RiskScorer(Template):
 
     # ---- how it decides ----------------------------------------------------
 
+    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+        return self._features(part.inputs), self._truth(part.records).astype(int)
+
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)
 

@@ -23,7 +23,7 @@ from apptemplates.data import (
     splits,
     synthetic_sounds,
 )
-from apptemplates.data.schema import DataError, Field, Schema
+from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags
 from apptemplates.deploy import fast
@@ -31,7 +31,6 @@ from apptemplates.evaluation import calibration, classes, picture_explanation, s
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening, sounds
 from apptemplates.inference import voice_command_recognizer as inference
-from apptemplates.inference.media import Undecodable
 from apptemplates.layers import backbones
 from apptemplates.layers.classes import ClassChances, Unsure
 from apptemplates.layers.decision import Temperature
@@ -204,17 +203,8 @@ class VoiceCommandRecognizer(Template):
             DataError: A chunk holds no samples; what was heard before it has been given.
         """
         self._check_fitted()
-        call, names = self._fast(), self.commands
-        quiet = [names.index(word) for word in self.quiet if word in names]
-        decider = listening.Decider(names, quiet, self._least, self._pace())
-
-        def look(window: np.ndarray) -> np.ndarray:
-            return call({"sound": inference.levelled(window)})["chances"][0]  # type: ignore[no-any-return]
-
-        try:
-            yield from listening.listen(chunks, rate, look, decider, self.name)
-        except Undecodable as error:
-            raise DataError(str(error)) from error
+        quiet, least = self.quiet, self._least
+        yield from inference.heard(chunks, rate, self._fast(), self.commands, quiet, least, self._pace(), self.name)
 
     def _pace(self) -> listening.Pace:
         return listening.Pace(self.rate, self.samples)
@@ -350,12 +340,8 @@ class VoiceCommandRecognizer(Template):
         place = np.repeat(place, copies)
         given = batches.shuffled(np.repeat(clips, copies, axis=0), place, 256, training=False, seed=self.seed)
         varied = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
-        top = network.get_layer("head")
-        embed = keras.Model(top.input, top.get_layer("logits").input)
-        picture = keras.Input(network.input_shape[1:], name="picture")
         pictures = np.concatenate([some for some, _ in varied.map(self._pictured).as_numpy_iterator()])
-        embedded = embed(network.get_layer("backbone")(picture))
-        return fast.values({"picture": picture}, embedded, {"picture": pictures}), place
+        return backbones.embedding(network).predict(pictures, batch_size=256, verbose=0), place
 
     # ---- what it answers with ----------------------------------------------
 
@@ -401,6 +387,11 @@ class VoiceCommandRecognizer(Template):
         found = streams.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
         return np.sort([one.probability for one in found])[::-1]
 
+    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
+        place = [self.commands.index(word) for word in part.records[self.command]]
+        return backbones.seen(self.network_, pictures), np.array(place)
+
     # ---- how it decides ----------------------------------------------------
 
     def apply_policy(self) -> None:
@@ -409,6 +400,7 @@ class VoiceCommandRecognizer(Template):
         allowed = self.policy.false_accepts
         least = LEAST if allowed is None else max(LEAST, streams.least_chance(peaks, hours, allowed))
         self.model_.get_layer("unsure").least.assign(least)
+        self.learned_["least"] = least  # for who listens without Keras
 
     # ---- how it is judged --------------------------------------------------
 

@@ -1,11 +1,13 @@
 """RiskScorer against trees and a linear model, and what treating groups evenly costs: prints what the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects] [--only adult german ...] [--seeds 0]
+    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage]
+        [--only adult german ...] [--seeds 0]
 
 `risk`: Adult by its official split; German credit (a miss costs five needless alarms), 5 folds; Taiwan's card defaults,
 5 folds; readmissions of diabetes130, a fifth of the patients held out; Telco, 5 folds. LightGBM with its defaults and
 logistic regression learn from the same rows in the same run. `parity`: Adult with the two ways of mitigation by sex.
-`suspects`: test labels made wrong, and whether they are found.
+`suspects`: test labels made wrong, and whether they are found. `diagnose`: the same of training labels, by
+`fit(diagnose=True)`. `coverage`: how often the 95 % intervals of small samples hold what the whole test part gives.
 Everything is chosen by rows that the template holds out of the training part.
 """
 
@@ -22,9 +24,10 @@ import numpy as np
 import pandas as pd
 
 import apptemplates as at
-from apptemplates.evaluation import metrics
+from apptemplates.evaluation import intervals, metrics
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"]) / "tabular"
+SAVED = Path(__file__).parents[2] / "saved_models"
 ADULT = [
     *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"),
     *("race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
@@ -179,30 +182,11 @@ def parity(seeds: list[int], part: str, ways: tuple[str | None, ...] = (None, "t
 
 def suspects(seeds: list[int]) -> None:
     """5 % of the labels of three test sets are made wrong; how many of as many most suspect rows are those."""
-    saved = Path(__file__).parents[2] / "saved_models"
-    sys.path.insert(0, str(saved / "recipes"))
-    import medical_scan_classifier
-    import risk_scorer
-    import voice_command_recognizer
-
-    scans = medical_scan_classifier.scans("test")
-    people = {name: column.to_numpy() for name, column in risk_scorer.people("test").items()}
-    clips = voice_command_recognizer.clips(DATA.parent, "test")
-    sets = {
-        "risk_scorer": (people, "income"),
-        "medical_scan_classifier": (scans, "finding"),
-        "voice_command_recognizer": (clips, "command"),
-    }
-    for name, (table, label) in sets.items():
-        app = at.load(saved / name)
+    for name, (table, label) in labelled("test").items():
+        app = at.load(SAVED / name)
         found = []
         for seed in seeds:
-            random = np.random.default_rng(seed)
-            labels, wrong = np.array(table[label], object), np.zeros(len(table[label]), bool)
-            wrong[random.permutation(len(labels))[: len(labels) // 20]] = True
-            words = np.unique(labels.astype(str))
-            for row in np.flatnonzero(wrong):
-                labels[row] = random.choice(words[words != labels[row]])
+            labels, wrong = spoilt(table[label], seed)
             records, _ = app.record.check("benchmark", {**table, label: labels})
             queries, truth = app.make_trials(records)
             inputs = app.prepare(queries, app.state_)
@@ -214,10 +198,82 @@ def suspects(seeds: list[int]) -> None:
         )
 
 
+def labelled(part: str) -> dict[str, tuple[dict[str, Any], str]]:
+    """The records of a part of three sets, as the recipes of saved models read them, and the name of the label."""
+    sys.path.insert(0, str(SAVED / "recipes"))
+    import medical_scan_classifier
+    import risk_scorer
+    import voice_command_recognizer
+
+    people = {name: column.to_numpy() for name, column in risk_scorer.people(part).items()}
+    return {
+        "risk_scorer": (people, "income"),
+        "medical_scan_classifier": (medical_scan_classifier.scans(part), "finding"),
+        "voice_command_recognizer": (voice_command_recognizer.clips(DATA.parent, part), "command"),
+    }
+
+
+def spoilt(labels: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of which one in twenty is another, and which those are."""
+    random = np.random.default_rng(seed)
+    labels, wrong = np.array(labels, object), np.zeros(len(labels), bool)
+    wrong[random.permutation(len(labels))[: len(labels) // 20]] = True
+    words = np.unique(labels.astype(str))
+    for row in np.flatnonzero(wrong):
+        labels[row] = random.choice(words[words != labels[row]])
+    return labels, wrong
+
+
+def diagnose(seeds: list[int], minutes: float = 2.0) -> None:
+    """5 % of the training labels are made wrong; how many of the first hundred suspects of a short fit are those."""
+    for name, (table, label) in labelled("train").items():
+        known = at.load(SAVED / name)
+        for seed in seeds:
+            count = len(table[label])
+            order = np.random.default_rng(seed).permutation(count)
+            train, valid = order[count // 10 :], order[: count // 10]
+            labels, wrong = spoilt(np.array(table[label], object)[train], seed)
+            given = {column: take(values, train) for column, values in table.items()} | {label: labels}
+            held_out = {column: take(values, valid) for column, values in table.items()}
+            app = known.clone(seed=seed).fit(given, validation=held_out, minutes=minutes, diagnose=True, verbose=0)
+            found = app.learned_["diagnosis"]
+            first = [row for row, _ in found["suspects"]]
+            print(
+                f"{name}: {wrong.sum()} of {len(train):,} training labels made wrong, {found['wrong']:.1%} look so; of "
+                f"the first {len(first)} suspects {wrong[first].mean():.2f} are those",
+                flush=True,
+            )
+
+
+def take(values: Any, rows: np.ndarray) -> Any:
+    """Rows of a column."""
+    return np.array(values)[rows] if not isinstance(values, list) else [values[row] for row in rows]
+
+
+def coverage(repeats: int = 200, rows: int = 400) -> None:
+    """How often the interval of a small sample of Adult's test part holds what the whole part gives."""
+    table, _ = labelled("test")["risk_scorer"]
+    app = at.load(SAVED / "risk_scorer")
+    records, _ = app.record.check("benchmark", table)
+    queries, truth = app.make_trials(records)
+    answers = app.respond(app.prepare(queries, app.state_), app.call_, app.state_)
+    whole, random = app.score(truth, answers), np.random.default_rng(0)
+    held = dict.fromkeys(whole, 0)
+    for _ in range(repeats):
+        drawn = random.integers(0, len(truth["happened"]), rows)
+        some = [{name: column[drawn] for name, column in part.items()} for part in (truth, answers)]
+        for name, metric in intervals.bootstrap(app.score, *some, None, 200).items():
+            held[name] += metric.low <= whole[name] <= metric.high
+    for name, count in held.items():
+        print(
+            f"{name}: {count / repeats:.1%} of {repeats} intervals from {rows} rows hold {whole[name]:.4f}", flush=True
+        )
+
+
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["risk", "parity", "suspects"])
+    parser.add_argument("parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage"])
     parser.add_argument("--only", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--part", default="test", choices=["val", "test"], help="for parity: val to make choices by")
@@ -225,6 +281,8 @@ def main() -> None:
     runs = {
         "risk": lambda: risk(given.only, given.seeds),
         "suspects": lambda: suspects(given.seeds),
+        "diagnose": lambda: diagnose(given.seeds),
+        "coverage": coverage,
         "parity": lambda: parity(given.seeds, given.part),
     }
     for part in given.parts:

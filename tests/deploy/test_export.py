@@ -1,5 +1,6 @@
 """Exported forms: opened by plain TensorFlow they answer the same, and nothing is overwritten."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,6 +42,22 @@ def test_saved_model_answers_the_same_in_plain_tensorflow(app, tmp_path, capfd):
     np.testing.assert_allclose(answers["chance_of"], expected["chance of é"], atol=1e-6)
     np.testing.assert_array_equal(answers["id"], expected["id"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["served"]
+    told = json.loads((tmp_path / "new" / "served" / "receipt.json").read_text())
+    assert told["form"] == "saved_model" and told["queries"] == 3 and told["megabytes"] > 0
+    assert told["largest difference"]["chance of é"] < 1e-5 and 0 < told["p50_ms"] <= told["p99_ms"]
+
+
+def test_litert_is_one_file_that_answers_the_same(app, tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    plain = keras.Input((2,), name="pair")
+    model = keras.Model({"pair": plain}, {"sum": keras.layers.Dense(1)(plain)})
+    small = SimpleNamespace(model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")})
+    folder = export(small, tmp_path / "phone", "litert")
+    assert sorted(path.name for path in folder.iterdir()) == ["model.tflite", "receipt.json"]
+    run = Interpreter(model_path=str(folder / "model.tflite")).get_signature_runner()
+    np.testing.assert_allclose(run(pair=np.ones((1, 2), "float32"))["sum"], small.call_(small.golden_)["sum"][:1], 1e-5)
+    assert json.loads((folder / "receipt.json").read_text())["largest difference"]["sum"] < 1e-5
 
 
 def test_nothing_is_overwritten(app, tmp_path):
@@ -56,7 +73,7 @@ def test_a_place_that_can_not_be_written(app):
 
 
 def test_forms_that_are_not_there(app, tmp_path):
-    with pytest.raises(ValueError, match=r"form must be one of 'saved_model'. Received: 'onnx'"):
+    with pytest.raises(ValueError, match=r"form must be one of 'saved_model', 'litert'. Received: 'onnx'"):
         export(app, tmp_path / "a", "onnx")
     with pytest.raises(ValueError, match="is not quantised"):
         export(app, tmp_path / "a", quantize="int8")

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import apptemplates as at
 from apptemplates import _catalogue
+from apptemplates.data import synthetic_sounds
 from apptemplates.data.schema import DataError
 from apptemplates.deploy import runtime
 from apptemplates.deploy.archive import SAVED_MODELS
@@ -58,6 +60,18 @@ def test_payments_that_were_observed_count():
         app.observe(past)
     assert light.predict_one(PAYMENT)["probability"] == pytest.approx(app.predict_one(PAYMENT)["probability"], abs=1e-4)
     assert abs(light.predict_one(PAYMENT)["probability"] - alone) > 1e-3
+
+
+def test_a_stream_is_heard_as_by_the_template():
+    stream = np.concatenate([np.zeros(8_000, "float32"), *synthetic_sounds.commands(6, seed=3)["sound"]])
+    light, app = runtime.load(SAVED_MODELS / "voice_command_recognizer"), at.load("voice_command_recognizer")
+    light._answering.least = 0.3  # so that something of these made-up words is heard
+    app.model_.get_layer("unsure").least.assign(0.3)
+    chunks = [stream[start : start + 1_234] for start in range(0, len(stream), 1_234)]
+    ours, theirs = list(light.listen(chunks, 16_000)), list(app.listen([stream], 16_000))
+    assert [(one.command, one.time) for one in ours] == [(one.command, one.time) for one in theirs] and ours
+    with pytest.raises(DataError, match="RiskScorer does not listen"):
+        next(runtime.load(SAVED_MODELS / "risk_scorer").listen([stream], 16_000))
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))

@@ -102,6 +102,15 @@ def test_a_head_grows_and_says_the_same_of_what_it_knew(members):
     np.testing.assert_allclose(after[..., 2:], -0.3, atol=1e-6)
 
 
+def test_what_the_last_layer_is_given():
+    body = backbones.backbone("small", None, (16, 16, 1), 2)
+    network = backbones.joined(body, backbones.head(body.output_shape[1:], 3, 0.3, 2))
+    kernel, bias = network.get_layer("head").get_layer("logits").get_weights()
+    seen = backbones.seen(network, pictures(5, 16)).reshape(5, 2, -1)
+    logits = np.einsum("nmd,mdc->nmc", seen, kernel) + bias
+    np.testing.assert_allclose(logits, network(pictures(5, 16)).numpy(), rtol=1e-4, atol=1e-4)
+
+
 def test_freeze_and_thaw():
     body = backbones.backbone("MobileNet:0.25", None, (32, 32, 3))
     network = backbones.joined(body, backbones.head(body.output_shape[1:], 2, 0.3))
