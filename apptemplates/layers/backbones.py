@@ -199,10 +199,11 @@ def embedding(network: keras.Model) -> keras.Model:
     )
 
 
-def seen(network: keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """What the last layer of a network is given for pictures (n, h, w, c), of all members side by side: (n, d)."""
-    found = embedding(network).predict(pictures, batch_size=256, verbose=0)
-    return np.asarray(found.reshape(len(found), -1))
+def seen(network: keras.Model, pictures: np.ndarray, rows: int = 256) -> np.ndarray:
+    """What the last layer of a network is given for pictures (n, h, w, c), so many at a time: (n, members, d)."""
+    embed = embedding(network)
+    parts = [pictures[start : start + rows] for start in range(0, len(pictures), rows)]
+    return np.concatenate([np.asarray(embed(part, training=False)) for part in parts])
 
 
 def freeze(network: keras.Model) -> None:

@@ -295,7 +295,8 @@ class MedicalScanClassifier(Template):
         if self.classes.several:
             return None
         truth = to_flags(part.records[self.finding], self.classes.names)
-        return backbones.seen(self.network_, part.inputs["image"].astype("float32")), truth.argmax(axis=1)
+        seen = backbones.seen(self.network_, part.inputs["image"].astype("float32"))
+        return seen.reshape(len(seen), -1), truth.argmax(axis=1)
 
     # ---- how it decides ----------------------------------------------------
 

@@ -341,7 +341,7 @@ class VoiceCommandRecognizer(Template):
         given = batches.shuffled(np.repeat(clips, copies, axis=0), place, 256, training=False, seed=self.seed)
         varied = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
         pictures = np.concatenate([some for some, _ in varied.map(self._pictured).as_numpy_iterator()])
-        return backbones.embedding(network).predict(pictures, batch_size=256, verbose=0), place
+        return backbones.seen(network, pictures), place
 
     # ---- what it answers with ----------------------------------------------
 
@@ -390,7 +390,8 @@ class VoiceCommandRecognizer(Template):
     def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
         pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
         place = [self.commands.index(word) for word in part.records[self.command]]
-        return backbones.seen(self.network_, pictures), np.array(place)
+        seen = backbones.seen(self.network_, pictures)
+        return seen.reshape(len(seen), -1), np.array(place)
 
     # ---- how it decides ----------------------------------------------------
 

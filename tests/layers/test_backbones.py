@@ -106,7 +106,7 @@ def test_what_the_last_layer_is_given():
     body = backbones.backbone("small", None, (16, 16, 1), 2)
     network = backbones.joined(body, backbones.head(body.output_shape[1:], 3, 0.3, 2))
     kernel, bias = network.get_layer("head").get_layer("logits").get_weights()
-    seen = backbones.seen(network, pictures(5, 16)).reshape(5, 2, -1)
+    seen = backbones.seen(network, pictures(5, 16), rows=2)
     logits = np.einsum("nmd,mdc->nmc", seen, kernel) + bias
     np.testing.assert_allclose(logits, network(pictures(5, 16)).numpy(), rtol=1e-4, atol=1e-4)
 

@@ -167,7 +167,7 @@ def test_choices_that_can_not_be_are_refused():
 
 
 def test_a_file_is_learned_and_goes_on_with_new_characters(book, tmp_path):
-    app = at.TextGenerator(size="tiny", context=32, epochs=2, batch_size=16).fit(book, verbose=0)
+    app = at.TextGenerator(size="tiny", context=32, epochs=1, batch_size=16).fit(book, verbose=0)
     before = app.nats("The fox found a lantern in the garden.")
     new = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.\n" * 60
     folder = app.save(tmp_path / "saved")
