@@ -578,6 +578,18 @@ class Recommender(Template):
     ) -> Answers:
         return self.respond(inputs, fast.batch(self._graph(weights, popular, share, decay)), self._state)
 
+    def _ranked(self, closed: simple_rankings.Closed, history: np.ndarray, popular: np.ndarray) -> Answers:
+        """The items that a closed form ranks first after histories (n, places), without the graph, which is slower."""
+        lists = []
+        for part in np.array_split(history, max(1, len(history) // 1000)):
+            scores = closed.scores([row[(row > 0) & (row <= len(popular))] for row in part], len(popular))
+            for row, taken in enumerate(np.where(np.abs(part) <= len(popular), part, 0)):
+                if not (taken > 0).any():
+                    scores[row] = popular
+                scores[row, np.abs(taken[taken != 0]) - 1] = -np.inf
+            lists += [self.catalogue.named(best + 1).tolist() for best in ranking.top_rows(scores, self.k)]
+        return {"items": np.array([*lists, None], object)[:-1]}
+
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
         weights, popular = self._learned_parts()
         ways = {self.name: self.respond(inputs, self.call_, self._state)}
@@ -588,7 +600,7 @@ class Recommender(Template):
             ways["item-kNN alone"] = self._alone(inputs, nearest, popular, 0.0, self._decay)
         if self.baseline_name != "EASE":
             for ease in self._plain_ease():
-                ways["EASE alone"] = self._alone(inputs, ease.weights, popular, 0.0, ease.chosen["decay"])
+                ways["EASE alone"] = self._ranked(ease, inputs["history"], popular)
         strangers = {**inputs, "exclude": inputs["exclude"], "history": -np.abs(inputs["history"])}
         ways["popularity"] = self.respond(strangers, self.call_, self._state)
         ranking_reports.compare(report, {name: self.score(truth, one) for name, one in ways.items()})

@@ -78,7 +78,7 @@ def measure(name: str, seed: int, judge: str, limit: float | None) -> None:
     began = time.perf_counter()
     answers = app.predict({"user": np.unique(test["user"])})
     print(f"{len(answers):,} users ranked in {time.perf_counter() - began:.1f} s")
-    if len(app.catalogue) <= simple_rankings.CLOSED:
+    if len(app.catalogue) <= simple_rankings.COMPARED:
         print("plain EASE:", {name: round(value, 4) for name, value in plain_ease(app, train, test).items()})
     with pd.option_context("display.width", 200, "display.max_columns", 20):
         print(app.evaluate(test).table.round(4).to_string(index=False))
