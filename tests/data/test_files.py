@@ -99,7 +99,7 @@ def test_years_may_be_column_names(write):
         ("a.csv", "a,b\n1,2\n4\n", "line 3 has 1 value but the first line has 2: '4'"),
         ("a.csv", b"a,b\n1,\xe9\n", "line 2 is not UTF-8 text; save the file as UTF-8"),
         ("a.csv.gz", b"abc", "this is no complete gzip file"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-5], "this is no complete gzip file"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-5], "this is no complete gzip file"),
         ("a.parquet", b"PAR1 nonsense", "this is no complete parquet file"),
         ("a.csv", "a" * 200_000 + ",b\n1,2\n", "the first line is no row of column names (field larger than"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
