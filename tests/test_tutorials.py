@@ -11,7 +11,7 @@ from apptemplates import _catalogue
 
 FOLDER = Path(__file__).parents[1] / "tutorials"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-PLACES = re.compile(r"(/tmp/|/home/|/root/|/usr/|/work/|[A-Z]:\\\\)")
+PLACES = re.compile(r"(?<![\w.~:/])/\w+/\w|[A-Z]:\\")  # a path from the root of any machine
 
 
 @pytest.fixture(scope="module")
