@@ -276,10 +276,10 @@ class FraudDetector(Template):
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
-    # ---- how it decides ----------------------------------------------------
-
     def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
         return None if self.label is None else (self._features(part.inputs), part.records[self.label].astype(int))
+
+    # ---- how it decides ----------------------------------------------------
 
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)

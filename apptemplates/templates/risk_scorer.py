@@ -272,10 +272,10 @@ class RiskScorer(Template):
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
-    # ---- how it decides ----------------------------------------------------
-
     def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
         return self._features(part.inputs), self._truth(part.records).astype(int)
+
+    # ---- how it decides ----------------------------------------------------
 
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)

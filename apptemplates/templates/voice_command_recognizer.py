@@ -389,7 +389,7 @@ class VoiceCommandRecognizer(Template):
 
     def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
         pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
-        place = [self.commands.index(word) for word in part.records[self.command]]
+        place = [self.commands.index(word) if word in self.commands else -1 for word in part.records[self.command]]
         seen = backbones.seen(self.network_, pictures)
         return seen.reshape(len(seen), -1), np.array(place)
 

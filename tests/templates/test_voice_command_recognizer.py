@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import apptemplates as at
+from apptemplates.contract import Part
 from apptemplates.data import synthetic_sounds
 from apptemplates.inference.media import Undecodable
 
@@ -341,3 +342,11 @@ def test_the_report_tells_of_noise_and_of_false_accepts(app, clips):
 
 def test_errors_of_sounds_and_of_streams_are_one_kind():
     assert issubclass(Undecodable, ValueError)
+
+
+def test_frozen_features_know_words_that_were_never_learned_as_none(app, clips):
+    records, _ = app.record.check("test", {name: column[:6] for name, column in clips.items()})
+    records[app.command] = np.array(["never heard", *records[app.command][1:]], object)
+    features, place = app.frozen(Part.of(app, records, app.state_))
+    assert features.shape[0] == 6 and features.ndim == 2 and place[0] == -1
+    assert [app.commands[one] for one in place[1:]] == records[app.command][1:].tolist()
