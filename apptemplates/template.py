@@ -362,7 +362,13 @@ class Template(Contract):
         return assess.assess(self, self._read(source, labels), (by,) if isinstance(by, str) else tuple(by))
 
     def explain(self, source: Any, labels: Any = None) -> Any:
-        """What decided the answers: a `Report` with a table, figures and how far to trust them."""
+        """What decided the answers: a `Report` with a table, figures and how far to trust them.
+
+        It can be trusted where what it names first undoes the answer when it is taken away and makes it when it is
+        brought in, sooner than a random order does, and where it becomes another one when the weights are shuffled.
+        """
+        from apptemplates.evaluation import randomised
+
         self._check_fitted()
         table = self._read(source, labels)
         schema = self.record if all(name in table for name in self.record) else self.query
@@ -371,7 +377,10 @@ class Template(Contract):
             raise DataError(
                 f"{self.name}: no row can be explained; {problems[0] if len(problems) else 'there are none'}."
             )
-        return self.make_explanation(take(records, problems == ""))
+        known = take(records, problems == "")
+        report = self.make_explanation(known)
+        randomised.check(self, report, known)
+        return report
 
     def check(self, source: Any, labels: Any = None) -> Any:
         """What is wrong or odd with data before anything is learned from them: a `Report` with `findings`."""

@@ -18,6 +18,7 @@ import numpy as np
 from apptemplates.contract import Answers, Card, Contract
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
+from apptemplates.evaluation import randomised
 from apptemplates.template import NotFittedError, Template
 
 
@@ -242,6 +243,11 @@ def check_explanation(case: Case) -> None:
     report = case.app.explain(some)
     expect(report.kind == "explanation" and len(report.table) == rows(some), "explain must give a row for each query")
     expect(report.figures and report.verdict, "explain must give figures and say how far to trust them")
+    for way in ("deletion", "insertion"):
+        told = [name for name in report.notes if name.startswith(way) and name.endswith("better than random by")]
+        expect(told, f"explain must say by how much it is better than random orders ({way})")
+    expect(randomised.NOTE in report.notes, "attributions are missing, so that shuffled weights show nothing")
+    expect(report.notes[randomised.NOTE].value < 0.9, "the explanation stays the same when the weights are shuffled")
 
 
 def check_saved(case: Case) -> None:

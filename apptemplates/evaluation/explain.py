@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation.intervals import Metric, bootstrap
+from apptemplates.evaluation.faithfulness import Curves
 
 #: Most points given to the function at once, and most numbers in them: bounds the memory.
 MOST_POINTS, MOST_NUMBERS = 16_384, 4_000_000
@@ -141,38 +141,38 @@ def permutation_importance(
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def deletion_curve(
-    function: Callable[[Any], Any], features: np.ndarray, baseline: np.ndarray, order: np.ndarray, points: int = 32
+def replacement_curve(
+    function: Callable[[Any], Any], first: np.ndarray, last: np.ndarray, order: np.ndarray, points: int = 32
 ) -> np.ndarray:
-    """The answer while features are replaced by the baseline's, one after the other.
+    """The answer while features of one row are replaced by those of another, one after the other.
 
     Args:
         function: from (m, d) float32 to (m,) or (m, 1) logits.
-        features: (n, d) float32.
-        baseline: (d,) float32.
-        order: (n, d) integers: for each query its features, the first to be deleted first.
-        points: most steps; with more features, several are deleted at each.
+        first: (n, d) float32, or (d,) for every row the same.
+        last: likewise.
+        order: (n, d) integers: for each row its features, the first to be replaced first.
+        points: most steps; with more features, several are replaced at each.
 
     Returns:
         (n, p + 1) float64 logits with p = min(d, points): untouched first, all replaced last.
     """
-    features, baseline = np.asarray(features, np.float32), np.asarray(baseline, np.float32)
-    _check_shapes("deletion_curve", features, baseline)
-    width = features.shape[1]
-    deleted = np.round(np.linspace(0, width, min(width, points) + 1)).astype(int)
+    width = order.shape[1]
+    replaced = np.round(np.linspace(0, width, min(width, points) + 1)).astype(int)
     rank = np.argsort(order, axis=1)  # (n, d) place of each feature in the order
-    return np.stack([_answers(function, np.where(rank < number, baseline, features)) for number in deleted], axis=1)
+    return np.stack(
+        [_answers(function, np.where(rank < number, last, first).astype(np.float32)) for number in replaced], axis=1
+    )
 
 
-def faithfulness(
+def curves(
     function: Callable[[Any], Any],
     features: np.ndarray,
     attributions: np.ndarray,
     baseline: np.ndarray,
     repeats: int = 10,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Whether deleting what the explanation names first undoes the answer faster than deleting at random.
+) -> tuple[Curves, Curves]:
+    """How much of the answers is there while features are replaced by the baseline's, or brought into it.
 
     Args:
         function: from (m, d) float32 to (m,) or (m, 1) logits.
@@ -183,58 +183,31 @@ def faithfulness(
         seed: of the random orders.
 
     Returns:
-        `deletion` and `random`: mean area under what is left of the answer's distance to the baseline's (1 untouched,
-        0 all replaced; lower means that the features named first matter most). `difference`: `Metric`, deletion minus
-        random, bootstrapped over the queries. `better`: whether that lies below 0 beyond chance. `curve` and
-        `random_curve`: (p + 1,) what is left after each step. All NaN and `better` False where no answer differs from
-        the baseline's.
-
-    Reference:
-        Petsiuk et al. (2018), RISE, https://arxiv.org/abs/1806.07421
+        Of deletion and of insertion, in logits: each row's own distance from the baseline's answer, whole > 0. A row
+        whose answer is the baseline's is 0 throughout.
     """
-    features = np.asarray(features, np.float32)
+    features, baseline = np.asarray(features, np.float32), np.asarray(baseline, np.float32)
+    _check_shapes("curves", features, baseline)
     if attributions.shape != features.shape:
         raise ValueError(
-            f"faithfulness: attributions have shape {attributions.shape} and features {features.shape}; "
+            f"curves: attributions have shape {attributions.shape} and features {features.shape}; "
             "expected the same (n, d)."
         )
     random = np.random.default_rng(seed)
-
-    def left(order: np.ndarray) -> np.ndarray:
-        curve = deletion_curve(function, features, baseline, order)
-        away = curve - curve[:, -1:]
-        return away * np.sign(away[:, :1])  # (n, p + 1), each query's own distance, positive at first
-
-    ends = _answers(function, np.concatenate([features, np.asarray(baseline, np.float32)[None]]))
+    ends = _answers(function, np.concatenate([features, baseline[None]]))
+    nothing, side = ends[-1], np.sign(ends[:-1] - ends[-1])[:, None]
     # what speaks for the answer first: of an answer below the baseline's, the features that pulled it down
-    named = np.argsort(-attributions * np.sign(ends[:-1] - ends[-1])[:, None], axis=1, kind="stable")
-    explained = left(named)
-    orders = (np.argsort(random.random(features.shape), axis=1) for _ in range(repeats))
-    guessed = np.mean([left(order) for order in orders], axis=0)
+    named = np.argsort(-attributions * side, axis=1, kind="stable")
+    orders = [np.argsort(random.random(features.shape), axis=1) for _ in range(repeats)]
 
-    def areas(truth: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> dict[str, float]:
-        whole = answers["explained"][:, 0].sum()
-        if whole == 0:
-            return dict.fromkeys(("deletion", "random", "difference"), float("nan"))
-        deletion, chance = (_area(answers[name]).sum() / whole for name in ("explained", "guessed"))
-        return {"deletion": float(deletion), "random": float(chance), "difference": float(deletion - chance)}
+    def there(first: np.ndarray, last: np.ndarray, order: np.ndarray) -> np.ndarray:
+        return (replacement_curve(function, first, last, order) - nothing) * side
 
-    measured = bootstrap(areas, {}, {"explained": explained, "guessed": guessed}, seed=seed)
-    whole = explained[:, 0].sum() or float("nan")
-    difference: Metric = measured["difference"]
-    return {
-        "deletion": measured["deletion"].value,
-        "random": measured["random"].value,
-        "difference": difference,
-        "better": bool(difference.high < 0),
-        "curve": explained.sum(axis=0) / whole,
-        "random_curve": guessed.sum(axis=0) / whole,
-    }
-
-
-def _area(curves: np.ndarray) -> np.ndarray:
-    """Area under each curve over 0..1, by trapezoids."""
-    return ((curves[:, 1:] + curves[:, :-1]) / 2).mean(axis=1)
+    taken, brought = (features, baseline), (baseline, features)
+    deletion, insertion = (
+        Curves(there(*way, named), np.mean([there(*way, one) for one in orders], axis=0)) for way in (taken, brought)
+    )
+    return deletion, insertion
 
 
 def _answers(function: Callable[[Any], Any], features: np.ndarray) -> np.ndarray:

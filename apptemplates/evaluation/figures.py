@@ -4,7 +4,6 @@ Every function returns a `matplotlib.figure.Figure` made without pyplot; its lab
 caption and the text for those who can not see it.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -238,72 +237,6 @@ def cost_curve(
     return figure
 
 
-def importance_bars(
-    names: Sequence[str],
-    values: np.ndarray,
-    low: np.ndarray | None = None,
-    high: np.ndarray | None = None,
-    label: str = "score lost when the column is shuffled",
-    most: int = 15,
-) -> Figure:
-    """How much each column matters, the most important on top.
-
-    Args:
-        names: of the columns.
-        values: (c,) importances.
-        low: (c,) or None.
-        high: (c,) or None.
-        label: what the bars measure.
-        most: how many are shown.
-
-    Returns:
-        The figure.
-    """
-    values = np.asarray(values, np.float64)
-    order = np.argsort(-values, kind="stable")[:most][::-1]
-    figure, axes = blank(
-        "What matters most",
-        f"Columns by importance: {label}, with the spread over repeats. Columns that say the same share their bar.",
-        height=height_of(len(order)),
-    )
-    _bars(axes, [names[place] for place in order], values[order])
-    if low is not None and high is not None:
-        spread = np.abs(np.stack([np.asarray(low)[order], np.asarray(high)[order]]) - values[order])
-        axes.errorbar(
-            values[order], np.arange(len(order)), xerr=spread, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2
-        )
-    axes.set_xlabel(textwrap.fill(label, 32))  # the axes are narrow where names are long
-    return figure
-
-
-def contribution_bars(
-    names: Sequence[str], values: np.ndarray, label: str = "pushes the answer down or up (logits)", most: int = 12
-) -> Figure:
-    """What pushed one answer up or down, the strongest on top.
-
-    Args:
-        names: of the columns, perhaps with their values.
-        values: (c,) signed attributions.
-        label: of the axis.
-        most: how many are shown.
-
-    Returns:
-        The figure.
-    """
-    values = np.asarray(values, np.float64)
-    order = np.argsort(-np.abs(values), kind="stable")[:most][::-1]
-    figure, axes = blank(
-        "Why this answer",
-        "Columns by how far they moved the answer from that of an ordinary query: to the right up, to the left "
-        "(hatched) down.",
-        height=height_of(len(order)),
-    )
-    _bars(axes, [names[place] for place in order], values[order])
-    axes.axvline(0, color=INK, linewidth=1)
-    axes.set_xlabel(label)
-    return figure
-
-
 def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
     """One metric for each group with its interval; small groups hollow.
 
@@ -334,32 +267,6 @@ def group_bars(groups: Groups, name: str, column: str = "group") -> Figure:
     )
     axes.set_xlabel(name)
     axes.grid(axis="y", visible=False)
-    return figure
-
-
-def deletion(curve: np.ndarray, random_curve: np.ndarray) -> Figure:
-    """What is left of the answers while features are deleted, named first against at random.
-
-    Args:
-        curve: (p + 1,) of `explain.faithfulness`.
-        random_curve: (p + 1,) likewise.
-
-    Returns:
-        The figure.
-    """
-    figure, axes = blank(
-        "Can the explanation be trusted?",
-        "What is left of the answers while features are replaced by ordinary values: in the order the explanation "
-        "names them, and at random. The further the solid line lies below the dashed one, the better the explanation.",
-    )
-    share = np.linspace(0, 1, len(curve))
-    axes.plot(share, curve, label="named by the explanation first", **OURS)
-    axes.plot(share, random_curve, label="at random", **THEIRS)
-    axes.axhline(0, color=GREY, linewidth=1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.set(xlabel="features replaced", ylabel="left of the answer")
-    axes.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -443,7 +350,8 @@ def percent_axes(axes: Axes, x: str, y: str) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
-def _bars(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
+def bars(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
+    """Horizontal bars, the last on top; those below 0 are hatched."""
     place = np.arange(len(values))
     up = values >= 0
     axes.barh(place[up], values[up], color=BLUE, height=0.62)

@@ -157,6 +157,12 @@ def faithfulness(
     }
 
 
+def notes(trust: Mapping[str, Any]) -> dict[str, Metric]:
+    """What `faithfulness` found, by name, for a report."""
+    told = {f"{what}, {name}": metric for (what, name), metric in trust["scores"].items()}
+    return told | {f"{what}, {name} better than random by": metric for (what, name), metric in trust["better"].items()}
+
+
 def by_cell(maps: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """The mean of each map in each cell, (n, h, w) to (n, cells); an empty cell has 0."""
     flat = cell.ravel()

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation import heat_maps, picture_figures
+from apptemplates.evaluation import explanation_figures, heat_maps, picture_figures
 from apptemplates.evaluation.report import Report
 
 SHOWN = 5  # pairs drawn with their maps
-CHECKED = 12  # pairs that are explained by covering places; the table names the similarity of the others alone
+CHECKED = 24  # pairs that are explained by covering places; the table names the similarity of the others alone
 
 
 def explain(
@@ -61,7 +61,8 @@ def explain(
         table=table,
         figures=[
             picture_figures.heat_maps(sides, {"occlusion of the first": shown}, titles),
-            picture_figures.insertion_deletion(trust["curves"]),
+            explanation_figures.insertion_deletion(trust["curves"], "places"),
         ],
-        notes={f"{what}, {name}": metric for (what, name), metric in trust["scores"].items()},
+        notes=heat_maps.notes(trust),
+        attributions={"occlusion": list(heat_maps.by_cell(maps["occlusion"], heat_maps.cells(first.shape[1:3])))},
     )

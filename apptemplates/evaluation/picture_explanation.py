@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation import heat_maps, picture_figures
+from apptemplates.evaluation import explanation_figures, heat_maps, picture_figures
 from apptemplates.evaluation.report import Report
 
 SHOWN = 6  # pictures drawn with their maps
@@ -56,8 +56,7 @@ def explain(
     verdict = [sentence(name, trust) for name in checked]
     common = table["where"].value_counts()
     verdict.insert(0, f"{summary.format(common.index[0])} ({common.iloc[0]} of {len(table)}).")
-    notes = {f"{what}, {name}": metric for (what, name), metric in trust["scores"].items()}
-    notes |= {f"{what}, {name} better than random by": metric for (what, name), metric in trust["better"].items()}
+    cell = heat_maps.cells(maps["Grad-CAM"].shape[1:])
     return Report(
         title=f"{title}: where it was seen",
         kind="explanation",
@@ -65,9 +64,10 @@ def explain(
         table=table,
         figures=[
             drawn(pictures[some[:SHOWN]], shown, titles),
-            picture_figures.insertion_deletion(trust["curves"]),
+            explanation_figures.insertion_deletion(trust["curves"], "places"),
         ],
-        notes=notes,
+        notes=heat_maps.notes(trust),
+        attributions={"Grad-CAM": list(heat_maps.by_cell(maps["Grad-CAM"], cell))},
     )
 
 

@@ -13,7 +13,6 @@ from apptemplates.evaluation.figures import (
     INK,
     ORANGE,
     OURS,
-    THEIRS,
     blank,
     counts,
     height_of,
@@ -176,37 +175,4 @@ def heat_maps(images: np.ndarray, maps: dict[str, np.ndarray], titles: Sequence[
             title = titles[row] if column == 0 else name if row == 0 else ""
             axes.set_title(short(title, 30), fontsize=8.5, color=INK, loc="left")
             axes.set_axis_off()
-    return figure
-
-
-def insertion_deletion(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
-    """The chance of the answer while the places a map names first are taken away, and while they are brought in.
-
-    Args:
-        curves: "deletion" and "insertion" -> name of the order -> (steps + 1,) mean chance.
-
-    Returns:
-        The figure.
-    """
-    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
-    figure.set_label(
-        "Can the heat maps be trusted? Left: the chance of the answer while places are replaced by the mean grey, "
-        "those the map names first (lower is better). Right: while they are brought into a blurred picture (higher "
-        "is better). Dashed: places in random order; dotted: from the middle outwards."
-    )
-    styles = [OURS, {**OURS, "color": GREEN}]
-    for place, (what, lines) in enumerate(curves.items()):
-        axes = figure.add_subplot(1, 2, place + 1)
-        maps = iter(styles)
-        for name, curve in lines.items():
-            style = THEIRS if name == "random" else CHANCE if name == "middle first" else next(maps)
-            axes.plot(
-                np.linspace(0, 1, len(curve)), curve, label=f"{name}, area {number(float(curve.mean()))}", **style
-            )
-        percent_axes(axes, "places replaced" if what == "deletion" else "places brought in", "chance of the answer")
-        axes.set_title(what, loc="left", fontsize=11.5, fontweight="bold", color=INK)
-        axes.grid(color="#e6e9ee", linewidth=0.8)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
     return figure

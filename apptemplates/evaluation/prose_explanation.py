@@ -1,13 +1,13 @@
 """Which of the characters before moved the next one: each is blotted out in turn, and the model is asked again."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation import deletion as deletion_curves
-from apptemplates.evaluation import figures
+from apptemplates.evaluation import explanation_figures, faithfulness, figures
 from apptemplates.evaluation.report import Report
 from apptemplates.inference.tokens import UNKNOWN
 
@@ -39,11 +39,12 @@ def explain(
     """
     random = np.random.default_rng(0)
     before = chances(prompts)
-    rows, drawn, ages, curves, random_curves = [], [], [], [], []
+    rows, drawn, ages, curves = [], [], [], []
     for line, front, chance in zip(prompts, fronts, before, strict=True):
         token = int(chance.argmax())
         places = np.arange(max(front, len(line) - LOOKED), len(line))
-        lifts = np.log(chance[token]) - log_chances(chances, [blotted(line, [place]) for place in places], token)
+        left = partial(chances_left, chances, line, token)
+        lifts = np.log(chance[token]) - np.log(left([[place] for place in places]))
         order = places[np.argsort(-lifts, kind="stable")]
         best = [(named(int(line[place])), lift, len(line) - place) for place, lift in zip(places, lifts, strict=True)]
         best = sorted(best, key=lambda one: -one[1])[:3]
@@ -52,39 +53,29 @@ def explain(
         drawn.append(([named(int(line[place])) for place in places], lifts, named(token)))
         ages += list(zip((len(line) - places).tolist(), lifts.tolist(), strict=True))
         if len(places) > 2:
-            curves.append(deletion(line, order, token, float(chance[token]), chances))
-            random_curves.append(deletion(line, random.permutation(places), token, float(chance[token]), chances))
-    return told(title, pd.DataFrame(rows), drawn, ages, curves, random_curves)
+            curves.append([faithfulness.along(left, some) for some in (order, random.permutation(places))])
+    return told(title, pd.DataFrame(rows), drawn, ages, curves)
 
 
-def blotted(line: np.ndarray, places: Any) -> np.ndarray:
-    """A row of tokens with some made unknown."""
-    found = line.copy()
-    found[places] = UNKNOWN
-    return found
+def chances_left(chances: Any, line: np.ndarray, token: int, blotted: Sequence[Any]) -> np.ndarray:
+    """The chance (m,) that a token follows a line of which each of m lists of places is made unknown."""
+    lines = []
+    for places in blotted:
+        found = line.copy()
+        found[np.asarray(places, int)] = UNKNOWN
+        lines.append(found)
+    return np.maximum(chances(lines)[:, token], 1e-9) if lines else np.zeros(0)
 
 
-def log_chances(
-    chances: Callable[[Sequence[np.ndarray]], np.ndarray], lines: Sequence[np.ndarray], token: int
-) -> np.ndarray:
-    """The logarithm of the chance (n,) that a token follows each line."""
-    return np.log(np.maximum(chances(lines)[:, token], 1e-9)) if len(lines) else np.zeros(0)
-
-
-def deletion(line: np.ndarray, order: np.ndarray, token: int, chance: float, chances: Any) -> np.ndarray:
-    """What is left of a chance at 11 points while tokens are blotted out one after another."""
-    steps = np.unique(np.round(np.linspace(0, len(order), 11)).astype(int))
-    left = np.exp(log_chances(chances, [blotted(line, order[:end]) for end in steps[1:]], token))
-    values = np.array([chance, *left]) / chance
-    return np.interp(np.linspace(0, 1, 11), steps / steps[-1], values)
-
-
-def told(title: str, table: pd.DataFrame, drawn: list, ages: list, curves: list, random_curves: list) -> Report:
+def told(title: str, table: pd.DataFrame, drawn: list, ages: list, curves: list) -> Report:
     """The Report of what was found."""
-    trusted = deletion_curves.trust(
-        curves, random_curves, "the next token", "blotting out", "the prompts are too short"
-    )
-    moved = deletion_curves.by_age(
+    pair: tuple[Any, Any] = (None, None)
+    if curves:
+        values = np.array(curves)  # (prompts, orders, 2, points)
+        deletion, insertion = (faithfulness.Curves(values[:, 0, way], values[:, 1, way]) for way in range(2))
+        pair = deletion, insertion
+    trusted = faithfulness.trust(*pair, "the next token", "the prompts are too short")
+    moved = explanation_figures.by_age(
         "How far back counts",
         "By how many nats the chance of the likeliest next token moves, up or down, when one token before is blotted "
         "out: the latest, the one before it, and so on; the mean over the prompts.",
@@ -99,7 +90,8 @@ def told(title: str, table: pd.DataFrame, drawn: list, ages: list, curves: list,
     says = f"One of the last five tokens moves the next one by {closely:.2f} nats on average"
     says += f", one further back by {np.abs(far).mean():.2f}." if len(far) else "."
     return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
-                  table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
+                  table=table, figures=pictures, notes=trusted.notes,
+                  attributions={"tokens": [lifts for _, lifts, _ in drawn]})  # fmt: skip
 
 
 def strips(drawn: list[tuple[list[str], np.ndarray, str]]) -> Any:

@@ -1,13 +1,13 @@
 """Reports of a recommender: beside simple methods in one table, and because of what it recommends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from apptemplates.data.preflight import Finding
-from apptemplates.evaluation import deletion as deletion_curves
+from apptemplates.evaluation import explanation_figures, faithfulness
 from apptemplates.evaluation.report import Report
 
 Table = dict[str, np.ndarray]
@@ -64,13 +64,14 @@ def explain(title: str, inputs: Table, call: Callable[[Table], Table], catalogue
     """
     inputs = {name: column for name, column in inputs.items() if name not in ("problem", "k", "asked")}
     answers = call(inputs)
-    rows, curves, random_curves, effects = [], [], [], []
+    rows, kept, curves, effects = [], [], [], []
     random = np.random.default_rng(0)
     for row in range(len(answers["scores"])):
         one = {name: column[row : row + 1] for name, column in inputs.items()}
         item, score = str(answers["items"][row, 0]), float(answers["scores"][row, 0])
         places = np.flatnonzero(one["history"][0] > 0)[-LOOKED:]
-        lifts = np.array([score - without(one, [place], item, call, catalogue) for place in places])
+        left = Left(one, item, call, catalogue)
+        lifts = score - left([[place] for place in places]) if len(places) else np.zeros(0)
         order = places[np.argsort(-lifts, kind="stable")]
         named = catalogue.named(one["history"][0, order[:3]]) if len(order) else []
         strongest = np.sort(lifts)[::-1][:3]
@@ -81,41 +82,43 @@ def explain(title: str, inputs: Table, call: Callable[[Table], Table], catalogue
                 "lifted by": ", ".join(f"{name} {lift:+.2f}" for name, lift in zip(named, strongest, strict=False)),
             }
         )
+        kept.append(lifts)
         effects += list(zip(range(len(places), 0, -1), lifts.tolist(), strict=True))
         if len(places) > 1:
-            curves.append(deletion(one, order, item, score, call, catalogue))
-            tried = [deletion(one, random.permutation(places), item, score, call, catalogue) for _ in range(2)]
-            random_curves.append(np.mean(tried, axis=0))
-    return explanation(title, pd.DataFrame(rows), effects, curves, random_curves)
+            curves.append([faithfulness.along(left, some) for some in (order, *random.permuted([places] * 2, axis=1))])
+    return explanation(title, pd.DataFrame(rows), effects, curves, kept)
 
 
-def without(one: Table, places: Any, item: str, call: Callable[[Table], Table], catalogue: Any) -> float:
+class Left:
     """The score of an item when places of the history (1, l) are taken away; what was taken stays out of the list."""
-    history = one["history"].copy()
-    history[0, places] = -history[0, places]  # taken, but saying nothing
-    alone = np.zeros_like(one["candidates"])
-    alone[0, 0] = catalogue.rows([item])[0]
-    return float(call({**one, "history": history, "candidates": alone})["scores"][0, 0])
+
+    def __init__(self, one: Table, item: str, call: Callable[[Table], Table], catalogue: Any) -> None:
+        self.one, self.call = one, call
+        self.alone = np.zeros_like(one["candidates"])
+        self.alone[0, 0] = catalogue.rows([item])[0]
+
+    def __call__(self, taken: Sequence[Any]) -> np.ndarray:
+        """The scores (m,) without each of m lists of places."""
+        many = {name: np.repeat(column, len(taken), axis=0) for name, column in self.one.items()}
+        many["candidates"] = np.repeat(self.alone, len(taken), axis=0)
+        for row, places in enumerate(taken):
+            at = np.asarray(places, int)
+            many["history"][row, at] = -many["history"][row, at]  # taken, but saying nothing
+        return np.asarray(self.call(many)["scores"][:, 0], "float64")
 
 
-def deletion(
-    one: Table, order: np.ndarray, item: str, score: float, call: Callable[[Table], Table], catalogue: Any
-) -> np.ndarray:
-    """What is left of the score, 1 to 0 at 11 points, while the items of an order are taken away one after another."""
-    scores = [score, *(without(one, order[: end + 1], item, call, catalogue) for end in range(len(order)))]
-    span = scores[0] - scores[-1]
-    left = (np.array(scores) - scores[-1]) / (span if abs(span) > 1e-6 else 1.0)
-    return np.interp(np.linspace(0, 1, 11), np.linspace(0, 1, len(left)), left)
-
-
-def explanation(title: str, table: pd.DataFrame, effects: list, curves: list, random_curves: list) -> Report:
+def explanation(title: str, table: pd.DataFrame, effects: list, curves: list, lifts: list[np.ndarray]) -> Report:
     """The Report of what `explain` found."""
-    trusted = deletion_curves.trust(
-        curves, random_curves, "a recommendation", "taking away", "no history has two items"
-    )
+    pair: tuple[Any, Any] = (None, None)
+    if curves:
+        values = np.array(curves)  # (queries, orders, 2, points)
+        nothing = values[:, :1, :1, -1:]
+        ours, theirs = (values - nothing)[:, 0], (values - nothing)[:, 1:].mean(axis=1)
+        pair = faithfulness.Curves(ours[:, 0], theirs[:, 0]), faithfulness.Curves(ours[:, 1], theirs[:, 1])
+    trusted = faithfulness.trust(*pair, "a recommendation", "no history moves what is recommended")
     pictures = list(trusted.figures)
     pictures.append(
-        deletion_curves.by_age(
+        explanation_figures.by_age(
             "How long ago counts",
             "By how much the first recommendation falls, in standard deviations, when one item of the history is taken "
             "away: the latest, the one before it, and so on; the mean over the queries.",
@@ -129,4 +132,4 @@ def explanation(title: str, table: pd.DataFrame, effects: list, curves: list, ra
     if not effects:
         says = "No query has a history, so that what is popular was recommended."
     return Report(title=f"{title}: what decided", kind="explanation", verdict=[says, trusted.sentence],
-                  table=table, figures=pictures, notes=trusted.notes)  # fmt: skip
+                  table=table, figures=pictures, notes=trusted.notes, attributions={"items": lifts})  # fmt: skip

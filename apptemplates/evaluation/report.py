@@ -46,6 +46,7 @@ class Report:
         importance: what matters most to the model, `column` and `importance` with its spread, or None.
         figures: matplotlib figures; their label is the caption.
         notes: anything else that is a name and a value.
+        attributions: of an explanation, method -> for each answer the numbers of its parts; not kept in files.
 
     Example:
         >>> report = app.evaluate("august.parquet")
@@ -70,6 +71,7 @@ class Report:
     importance: pd.DataFrame | None = None
     figures: "list[Figure]" = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    attributions: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -85,7 +87,7 @@ class Report:
         content = {
             each.name: jsonable(getattr(self, each.name))
             for each in dataclasses.fields(self)
-            if each.name not in ("findings", "figures")
+            if each.name not in ("findings", "figures", "attributions")
         }
         content["findings"] = [
             {name: str(getattr(finding, name)) for name in ("code", "severity", "place", "message", "fix")}

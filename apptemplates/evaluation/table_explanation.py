@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from apptemplates.evaluation import explain as parts
-from apptemplates.evaluation import figures, metrics
+from apptemplates.evaluation import explanation_figures, faithfulness, metrics
 from apptemplates.evaluation.report import Report
 
 MOST_ROWS = 2_000  # rows that importance is measured on; attributions are given for every row
@@ -40,11 +40,16 @@ def explain(
         A Report: `table` has a row for each explained row, the answer and what each column added to it.
     """
 
+    import tensorflow as tf
+
+    # compiled once: the curves ask some hundred times
+    @tf.function(input_signature=[tf.TensorSpec((None, features.shape[1]), tf.float32)])
     def answer(rows: Any) -> Any:
         return model(rows, training=False)
 
     def values(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.asarray(answer(rows[i : i + 8192])) for i in range(0, len(rows), 8192)])
+        parts = [rows[start : start + 8192].astype("float32") for start in range(0, len(rows), 8192)]
+        return np.concatenate([np.asarray(answer(part)) for part in parts])
 
     typical = typical.astype("float32")
     attributions, error = parts.integrated_gradients(answer, features, typical)
@@ -66,7 +71,9 @@ def explain(
             return metrics.average_precision(truth[some], after)
         return -float(np.abs(after - before).mean())
 
-    trust = parts.faithfulness(answer, features[some[:CHECKED]], attributions[some[:CHECKED]], typical, seed=seed)
+    checked = parts.curves(answer, features[some[:CHECKED]], attributions[some[:CHECKED]], typical, seed=seed)
+    said = "this answer" if len(some) == 1 else "the answers"
+    trusted = faithfulness.trust(*checked, said, "no answer differs from the usual one", seed)
     lost = "average precision lost when the column is shuffled" if judged else "mean change when the column is shuffled"
     size = pd.Series({column: np.abs(part).mean() for column, part in columns.items()}).sort_values(ascending=False)
     named, importance, pictures = size.index[:3], None, []
@@ -75,37 +82,24 @@ def explain(
         named = importance["column"].head(3)
         spread = importance["low"].to_numpy(), importance["high"].to_numpy()
         pictures = [
-            figures.importance_bars(importance["column"], importance["importance"].to_numpy(), *spread, label=lost)
+            explanation_figures.importance_bars(
+                importance["column"], importance["importance"].to_numpy(), *spread, label=lost
+            )
         ]
     elif len(some) == 1:
         single = np.array([column[0] for column in columns.values()])
-        pictures = [figures.contribution_bars(list(columns), single)]
-    pictures.append(figures.deletion(trust["curve"], trust["random_curve"]))
-    # one answer has no interval: there the two numbers themselves are compared
-    better = trust["better"] if np.isfinite(trust["difference"].low) else trust["deletion"] < trust["random"]
-    trusted = (
-        "The explanation says more than chance about what moves an answer: taking away what it names first undoes the "
-        "answer sooner than a random order does."
-        if better
-        else "Do not rely on the explanation of single answers: taking away what it names first undoes the answer no "
-        "sooner than a random order does."
-    )
+        pictures = [explanation_figures.contribution_bars(list(columns), single)]
     return Report(
         title=f"{title}: what decided",
         kind="explanation",
         verdict=[
-            f"What matters most to {'this answer' if len(some) == 1 else 'the answers'} is {', '.join(named)}.",
-            trusted,
+            f"What matters most to {said} is {', '.join(named)}.",
+            trusted.sentence,
             f"The parts add up to the answer within {np.max(error):.2%} at worst.",
         ],
         table=table,
         importance=importance,
-        figures=pictures,
-        notes={
-            "completeness error, largest": float(np.max(error)),
-            "deletion score": trust["deletion"],
-            "deletion score of random orders": trust["random"],
-            "difference": trust["difference"],
-            "better than random": bool(better),
-        },
+        figures=pictures + trusted.figures,
+        notes={"completeness error, largest": float(np.max(error)), **trusted.notes},
+        attributions={"columns": list(np.stack(list(columns.values()), axis=1))},
     )

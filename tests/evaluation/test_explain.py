@@ -3,11 +3,12 @@ import pytest
 
 from apptemplates.evaluation.explain import (
     by_column,
-    deletion_curve,
-    faithfulness,
+    curves,
     integrated_gradients,
     permutation_importance,
+    replacement_curve,
 )
+from apptemplates.evaluation.faithfulness import trust
 
 
 @pytest.fixture(scope="module")
@@ -99,24 +100,33 @@ def test_permutation_importance_of_a_planted_column():
     assert loss["importance"][0] > 0.4
 
 
-def test_deletion_curve_of_a_linear_model_by_hand():
-    curve = deletion_curve(linear, np.array([[1, 1, 1, 1]]), np.zeros(4), np.array([[0, 3, 2, 1]]))
+def test_replacement_curve_of_a_linear_model_by_hand():
+    curve = replacement_curve(linear, np.array([[1, 1, 1, 1]]), np.zeros(4), np.array([[0, 3, 2, 1]]))
     np.testing.assert_allclose(curve, [[8.5, 6.5, 6.0, 6.0, 7.0]], atol=1e-6)
-    assert deletion_curve(linear, np.ones((2, 4)), np.zeros(4), np.tile(np.arange(4), (2, 1)), points=2).shape == (2, 3)
+    assert replacement_curve(linear, np.ones((2, 4)), np.zeros(4), np.tile(np.arange(4), (2, 1)), points=2).shape == (
+        2,
+        3,
+    )
+
+
+def gains(network, queries, attributions, baseline):
+    deletion, insertion = curves(network, queries, attributions, baseline)
+    return trust(deletion, insertion, "an answer", "none differs").notes
 
 
 def test_a_true_explanation_is_better_than_chance_and_a_made_up_one_is_not(network, queries):
     baseline = np.zeros(8, np.float32)
     attributions, _ = integrated_gradients(network, queries, baseline)
-    right = faithfulness(network, queries, attributions, baseline)
-    assert right["better"] and right["deletion"] < right["random"] and right["difference"].high < 0
-    assert right["curve"][0] == pytest.approx(1) and right["curve"][-1] == pytest.approx(0)
-    assert right["random_curve"][0] == pytest.approx(1)
-    invented = faithfulness(network, queries, np.random.default_rng(5).normal(size=(300, 8)), baseline)
-    assert not invented["better"]
-    assert faithfulness(network, queries, -attributions, baseline)["deletion"] > right["random"]
+    right = gains(network, queries, attributions, baseline)
+    assert right["deletion better than random by"].low > 0 and right["insertion better than random by"].low > 0
+    deletion, insertion = curves(network, queries, attributions, baseline)
+    np.testing.assert_allclose(deletion.named[:, 0], insertion.named[:, -1], atol=1e-5)
+    np.testing.assert_allclose(deletion.named[:, 0], deletion.random[:, 0], atol=1e-5)
+    assert (deletion.named[:, 0] >= 0).all() and not deletion.named[:, -1].any() and not insertion.named[:, 0].any()
+    invented = gains(network, queries, np.random.default_rng(5).normal(size=(300, 8)), baseline)
+    assert invented["deletion better than random by"].low <= 0
+    assert gains(network, queries, -attributions, baseline)["deletion better than random by"].high < 0
 
 
 def test_answers_that_never_differ_can_not_be_judged():
-    result = faithfulness(lambda features: np.zeros(len(features)), np.ones((5, 3)), np.zeros((5, 3)), np.zeros(3))
-    assert np.isnan(result["deletion"]) and result["better"] is False
+    assert not gains(lambda rows: np.zeros(len(rows)), np.ones((5, 3)), np.zeros((5, 3)), np.zeros(3))

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from apptemplates.evaluation import audit, figures, metrics
+from apptemplates.evaluation import audit, explanation_figures, figures, metrics
 
 random = np.random.default_rng(0)
 TRUTH = (random.random(3000) < 0.05).astype(float)
@@ -33,16 +33,25 @@ MADE = {
     "score_histogram": lambda: figures.score_histogram(TRUTH, SCORE, 0.3),
     "score_histogram, one value": lambda: figures.score_histogram(TRUTH, SCORE * 0),
     "cost_curve": lambda: figures.cost_curve(TRUTH, SCORE, 100 * SCORE, 5, 0.3, "EUR"),
-    "importance_bars": lambda: figures.importance_bars(
+    "importance_bars": lambda: explanation_figures.importance_bars(
         ["$x$ " * 20, "terminal: mean before over the usual, 7D"],
         [0.1, 0.3],
         [0.05, 0.2],
         [0.2, 0.3],
         "average precision lost when the column is shuffled",
     ),
-    "contribution_bars": lambda: figures.contribution_bars(["a", "b"], np.array([1.0, -2.0])),
+    "contribution_bars": lambda: explanation_figures.contribution_bars(["a", "b"], np.array([1.0, -2.0])),
     "group_bars": lambda: figures.group_bars(GROUPS, "recall", "region"),
-    "deletion": lambda: figures.deletion(np.linspace(1, 0, 9) ** 2, np.linspace(1, 0, 9)),
+    "insertion_deletion": lambda: explanation_figures.insertion_deletion(
+        {
+            what: {name: np.linspace(0, 1, 17) for name in ("Grad-CAM", "middle first", "random")}
+            for what in ("deletion", "insertion")
+        },
+        "places",
+    ),
+    "by_age": lambda: explanation_figures.by_age(
+        "Title", "What counts by how far back it stands: a caption of some length.", [(1, 2.0), (3, 1.0)], "back", "y"
+    ),
     "learning_curves": lambda: figures.learning_curves({"loss": [3, 2, 1], "val_loss": [3, 2, 2.5]}, 1),
 }
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from apptemplates.evaluation.audit import by_group
-from apptemplates.evaluation.figures import contribution_bars
+from apptemplates.evaluation.explanation_figures import contribution_bars
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.evaluation.page import fragment, image, page
 from apptemplates.evaluation.report import Report

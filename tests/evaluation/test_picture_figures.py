@@ -63,12 +63,3 @@ def test_heat_maps_lie_over_their_pictures(count, channels):
     maps = {name: RNG.random((count, 28, 28)) for name in ("Grad-CAM", "occlusion")}
     figure = drawn(picture_figures.heat_maps(images, maps, [f"answer {k}" for k in range(count)]))
     assert len([axes for axes in figure.axes if axes.images]) == 3 * count
-
-
-def test_insertion_and_deletion():
-    curves = {
-        what: {name: np.linspace(0, 1, 17) for name in ("Grad-CAM", "middle first", "random")}
-        for what in ("deletion", "insertion")
-    }
-    figure = drawn(picture_figures.insertion_deletion(curves))
-    assert len(figure.axes) == 2 and all(len(axes.lines) >= 3 for axes in figure.axes)
