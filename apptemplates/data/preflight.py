@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from apptemplates.data import prose
+from apptemplates.data import near_texts, prose
 from apptemplates.data.columns import READ, Fault, as_column, column_sentence
 from apptemplates.data.schema import Field
 from apptemplates.data.table import Table
@@ -65,7 +65,8 @@ def inspect(
     flat = {name: column for name, column in columns.items() if column.ndim == 1 and fields[name].kind not in MEDIA}
     count = max(map(len, columns.values()), default=0)
     passages = [name for name in columns if fields[name].kind == "passage"]
-    findings += [one for name in passages for one in prose.findings(name, columns[name])]
+    for name in passages:
+        findings += [*prose.findings(name, columns[name]), *near_texts.findings(name, columns[name])]
     findings += [] if passages else few_rows(count)
     for name, column in flat.items():
         findings += one_column(name, fields[name], column, is_label=name == label)

@@ -1,6 +1,6 @@
 """RiskScorer against trees and a linear model, and what treating groups evenly costs: prints what the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage]
+    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage explain]
         [--only adult german ...] [--seeds 0]
 
 `risk`: Adult by its official split; German credit (a miss costs five needless alarms), 5 folds; Taiwan's card defaults,
@@ -8,6 +8,7 @@
 logistic regression learn from the same rows in the same run. `parity`: Adult with the two ways of mitigation by sex.
 `suspects`: test labels made wrong, and whether they are found. `diagnose`: the same of training labels, by
 `fit(diagnose=True)`. `coverage`: how often the 95 % intervals of small samples hold what the whole test part gives.
+`explain`: whether the explanations of each saved model beat random orders, and what of them shuffled weights leave.
 Everything is chosen by rows that the template holds out of the training part.
 """
 
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 import apptemplates as at
-from apptemplates.evaluation import intervals, metrics
+from apptemplates.evaluation import intervals, metrics, randomised
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"]) / "tabular"
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -270,10 +271,51 @@ def coverage(repeats: int = 200, rows: int = 400) -> None:
         )
 
 
+def explained(app: at.Template, name: str, many: int = 100) -> Any:
+    """Records, or queries, of the test part of a saved model."""
+    import fraud_detector  # the recipes are on the path since `labelled`
+
+    from apptemplates.data import splits, synthetic_pictures, synthetic_shop
+
+    random = np.random.default_rng(0)
+    if name == "fraud_detector":
+        table = fraud_detector.payments()
+        app.observe(table[table.TX_DATETIME.to_numpy() < fraud_detector.TEST])
+        judged = table[fraud_detector.judged_rows(table, fraud_detector.TEST)]
+        return judged.iloc[np.sort(random.permutation(len(judged))[:many])]
+    if name == "face_verifier":
+        return synthetic_pictures.faces(50, 8, seed=2)
+    if name == "recommender":
+        earlier, _ = splits.by_time(synthetic_shop.purchases(1000, 200), "time", 0.1)
+        latest = pd.DataFrame(earlier).sort_values("time").groupby("user")["item"].agg(lambda items: list(items)[-12:])
+        return {"history": latest[latest.map(len) > 2].iloc[:many].tolist()}
+    if name == "text_generator":
+        text = (DATA.parent / "text" / "tinyshakespeare" / "input.txt").read_text()
+        held_out = text[int(0.9 * len(text)) :]
+        starts = np.sort(random.integers(0, len(held_out) - 200, many))
+        return {"prompt": [held_out[start : start + 200] for start in starts]}
+    table, label = labelled("test")[name]
+    rows = np.sort(random.permutation(len(table[label]))[:many])
+    return {column: take(values, rows) for column, values in table.items()}
+
+
+def explain() -> None:
+    """Of each saved model, by how much its explanations beat random orders, and what shuffled weights leave of them."""
+    labelled("test")  # puts the recipes on the path
+    for name in at.catalogue()["file"]:
+        app = at.load(SAVED / name)
+        start = time.time()
+        report = app.explain(explained(app, name))
+        print(f"{name} ({time.time() - start:.0f} s)")
+        for note, value in report.notes.items():
+            if "better than random" in note or note == randomised.NOTE:
+                print(f"    {note} {value.value:.3f} ({value.low:.3f} to {value.high:.3f})", flush=True)
+
+
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage"])
+    parser.add_argument("parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage", "explain"])
     parser.add_argument("--only", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--part", default="test", choices=["val", "test"], help="for parity: val to make choices by")
@@ -283,6 +325,7 @@ def main() -> None:
         "suspects": lambda: suspects(given.seeds),
         "diagnose": lambda: diagnose(given.seeds),
         "coverage": coverage,
+        "explain": explain,
         "parity": lambda: parity(given.seeds, given.part),
     }
     for part in given.parts:
