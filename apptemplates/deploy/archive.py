@@ -56,6 +56,7 @@ def save(app: Any, folder: str | os.PathLike[str], share: bool = False) -> Path:
 def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> None:
     from apptemplates.deploy.fast import Fast
     from apptemplates.deploy.model_card import model_card
+    from apptemplates.evaluation.figures import RECORDS
 
     answers = app.call_(app.golden_)
     fast = app.fast_ or Fast(app.model_, None, app.golden_)
@@ -85,8 +86,9 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
     )
     report = app.report_
     if report is not None:
-        if share and getattr(report, "suspects", None) is not None:
-            report = dataclasses.replace(report, suspects=None)  # these are records
+        if share:  # without the records in it
+            figures = [figure for figure in report.figures if figure.get_gid() != RECORDS]
+            report = dataclasses.replace(report, suspects=None, figures=figures)
         report.save(folder / "report.json")
         report.save(folder / "report.html")
     (folder / "README.md").write_text(model_card(app, versions), encoding="utf-8")

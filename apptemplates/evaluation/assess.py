@@ -70,6 +70,9 @@ def look_closer(app: Any, report: Report, trials: "Trials", answers: Table, head
         said = next(answers[name] for name in app.answer if name not in ("probability", "problem"))
         known = trials.records if rows(trials.records) == len(chance) else trials.truth
         report.suspects = suspects.table(chance, known, said)
+        kind = app.record[app._media].kind if app._media else ""
+        if kind in trials.inputs and len(trials.inputs[kind]) == len(chance):
+            report.figures.append(suspects.pictures(trials.inputs[kind], report.suspects, getattr(app, app.target)))
 
 
 @dataclass

@@ -64,6 +64,8 @@ def integrated_gradients(
         slope = tf.convert_to_tensor(tape.gradient(total, points, unconnected_gradients="zero"))
         return tf.reduce_mean(tf.reshape(slope, (tf.size(places), -1, width)), axis=0)  # (r, d)
 
+    # traced once here: called as it is, it would warn that its code was traced for other models before
+    mean_slope = mean_slope.get_concrete_function()
     ends = _answers(function, np.concatenate([features, baseline[None]]))
     difference = ends[:-1] - ends[-1]
     scale = np.maximum(np.abs(difference), LEAST_DIFFERENCE)
@@ -77,7 +79,8 @@ def integrated_gradients(
             rows = open_rows[start : start + at_once]
             away = features[rows].astype(np.float64) - baseline
             parts = np.array_split(places, -(-steps // MOST_STEPS_AT_ONCE))
-            slopes = sum(len(part) * mean_slope(features[rows], baseline, part).numpy() for part in parts) / steps
+            given = tf.constant(features[rows]), tf.constant(baseline)
+            slopes = sum(len(part) * mean_slope(*given, tf.constant(part)).numpy() for part in parts) / steps
             attributions[rows] = away * slopes
             error[rows] = np.abs(attributions[rows].sum(axis=1) - difference[rows]) / scale[rows]
         steps *= 2

@@ -20,6 +20,7 @@ from apptemplates.evaluation.wording import number
 BLUE, ORANGE, GREEN, GREY, INK = "#0072b2", "#d55e00", "#009e73", "#8a8f98", "#22262d"
 OURS: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "solid_capstyle": "round"}
 THEIRS: dict[str, Any] = {"color": ORANGE, "linewidth": 1.8, "linestyle": (0, (5, 2))}
+RECORDS = "shows records"  # the gid of figures that a folder to share leaves out
 CHANCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": (0, (1, 2))}
 
 

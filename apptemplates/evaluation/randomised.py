@@ -50,7 +50,6 @@ def said(same: intervals.Metric) -> str:
 def shuffled(app: Any) -> Any:
     """A template beside a fitted one whose network's weights are the same numbers in other places."""
     from apptemplates.deploy import fast
-    from apptemplates.learning import copied
 
     twin = app.clone()
     twin.__dict__.update(app.__dict__)
@@ -69,6 +68,17 @@ def shuffled(app: Any) -> Any:
             variable.assign(random.permutation(value.ravel()).reshape(value.shape))
     twin.call_, twin.fast_ = fast.batch(twin.model_), None
     return twin
+
+
+def copied(model: Any) -> Any:
+    """A graph with the same weights; how the networks in it were trained, which a loss may be needed for, stays out."""
+    import keras
+
+    fresh = keras.models.clone_model(
+        model, clone_function=lambda layer: layer.__class__.from_config(layer.get_config()), recursive=True
+    )
+    fresh.set_weights(model.get_weights())
+    return fresh
 
 
 def agreement(ours: dict[str, list], theirs: dict[str, list]) -> intervals.Metric | None:

@@ -4,8 +4,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+
+from apptemplates.evaluation.figures import INK, RECORDS, short
 
 SHOWN = 25
+DRAWN, ACROSS = 12, 4  # media that are drawn, and how many in a row
+WINDOW, BINS = 512, 96  # samples of a stretch of sound, and bands that are drawn
 
 
 def ranked(chance: np.ndarray) -> np.ndarray:
@@ -45,3 +50,45 @@ def listed(rows: np.ndarray, chance: np.ndarray, records: dict[str, np.ndarray],
         if column.ndim == 1 and (column.dtype != object or isinstance(column[0], str)):
             shown[name] = column[rows]
     return pd.DataFrame(shown)
+
+
+def pictures(media: np.ndarray, table: pd.DataFrame, label: str) -> Figure:
+    """The most suspect pictures or sounds themselves, each with its label and what the model says.
+
+    Args:
+        media: (n, h, w, c) uint8, or sounds (n, samples) float32.
+        table: What `table` gave of the same rows.
+        label: Name of the column of labels.
+
+    Returns:
+        The figure; it shows records, so that a folder to share leaves it out.
+    """
+    some = table.iloc[:DRAWN]
+    down = -(-len(some) // ACROSS)
+    figure = Figure(figsize=(7.2, 2.15 * down + 0.2), layout="constrained")
+    figure.set_gid(RECORDS)
+    sounds = media.ndim == 2
+    figure.set_label(
+        "Labels to look at: the "
+        + ("sounds (time to the right, pitch upwards, bright is loud)" if sounds else "pictures")
+        + " whose own label the model finds least likely, the least likely first. Above each its row and label, and "
+        "what the model says instead. Correct those that are wrong; the others are hard."
+    )
+    for place, one in enumerate(some.to_dict("records")):
+        axes = figure.add_subplot(down, ACROSS, place + 1)
+        shown = media[one["row"]]
+        picture = spectrogram(shown) if sounds else shown if shown.shape[-1] == 3 else shown[..., 0]
+        axes.imshow(picture, cmap="gray", aspect="auto" if sounds else "equal")
+        titles = f"row {one['row']}: {one.get(label, '')}", f"says {one['model says']}"
+        axes.set_title("\n".join(short(str(title), 24) for title in titles), fontsize=8, color=INK, loc="left")
+        axes.set_axis_off()
+    return figure
+
+
+def spectrogram(sound: np.ndarray) -> np.ndarray:
+    """The log energy (bands, stretches) of a sound (samples,), high pitches on top."""
+    sound = np.pad(sound, (0, max(0, WINDOW - len(sound))))
+    starts = np.arange(0, len(sound) - WINDOW + 1, WINDOW // 2)
+    pieces = sound[starts[:, None] + np.arange(WINDOW)] * np.hanning(WINDOW)
+    power = np.abs(np.fft.rfft(pieces, axis=1))[:, 1 : BINS + 1] ** 2
+    return np.asarray(np.log(power / max(power.max(), 1e-12) + 1e-5).T[::-1])

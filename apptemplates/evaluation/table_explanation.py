@@ -42,10 +42,12 @@ def explain(
 
     import tensorflow as tf
 
-    # compiled once: the curves ask some hundred times
-    @tf.function(input_signature=[tf.TensorSpec((None, features.shape[1]), tf.float32)])
+    # compiled once, since the curves ask some hundred times; traced here, since it would warn when called as it is
+    signature = tf.TensorSpec((None, features.shape[1]), tf.float32)
+    graph = tf.function(lambda rows: model(rows, training=False)).get_concrete_function(signature)
+
     def answer(rows: Any) -> Any:
-        return model(rows, training=False)
+        return graph(tf.convert_to_tensor(rows))
 
     def values(rows: np.ndarray) -> np.ndarray:
         parts = [rows[start : start + 8192].astype("float32") for start in range(0, len(rows), 8192)]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from apptemplates.evaluation import figures, metrics
-from apptemplates.evaluation.figures import CHANCE, INK, OURS, blank, counts, thin
+from apptemplates.evaluation.figures import CHANCE, INK, OURS, RECORDS, blank, counts, thin
 from apptemplates.evaluation.intervals import Metric, resamples
 from apptemplates.evaluation.wording import number
 
@@ -269,6 +269,7 @@ def worst_pairs(same: np.ndarray, similarity: np.ndarray, first: np.ndarray, sec
     """
     columns = max(int(same.sum()), int((~same).sum()), 1)
     figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    figure.set_gid(RECORDS)
     figure.set_label(
         "The worst pairs. Above, strangers that look most alike to it; below, pairs of one person that look least "
         "alike. Pictures under a wrong name and faces hardly to be seen end up here, too: look at them first."
