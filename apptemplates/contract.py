@@ -179,7 +179,11 @@ class Contract(abc.ABC):
 
     @abc.abstractmethod
     def make_explanation(self, records: Table) -> Any:
-        """A Report of kind "explanation": what decided the answers to these records."""
+        """A Report of kind "explanation": what decided the answers to these records.
+
+        Its `attributions` hold, by method, the numbers of the parts of each answer; by these it is told what of the
+        explanation is left with shuffled weights. `evaluation.faithfulness` compares its order with random ones.
+        """
 
     def prepare(self, queries: Table, state: Any) -> Table:
         """The graph's inputs from canonical queries: fixed-shape arrays; what the graph can not hold is done here.

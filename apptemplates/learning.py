@@ -16,7 +16,7 @@ from apptemplates.data import preflight, traits
 from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
-from apptemplates.deploy import fast
+from apptemplates.deploy import archive, fast
 from apptemplates.evaluation import assess, diagnosis, suspects
 from apptemplates.policy import nearest
 
@@ -325,6 +325,7 @@ def findings(app: Any, train: Part, valid: Part) -> list[preflight.Finding]:
 
 def copied(network: keras.Model) -> keras.Model:
     """A network with the same weights that can be trained without changing the first."""
-    fresh = keras.models.clone_model(network)
+    with archive.untrained(network):
+        fresh = keras.models.clone_model(network)
     fresh.set_weights(network.get_weights())
     return fresh

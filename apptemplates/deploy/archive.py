@@ -105,11 +105,18 @@ def _save_model(model: Any, path: Path) -> None:
     import keras
 
     plain = keras.Model(model.input, model.output, name=model.name)
-    trained = [(part, part.optimizer) for part in _parts(plain) if part.compiled]
+    with untrained(plain):
+        plain.save(path)
+
+
+@contextlib.contextmanager
+def untrained(model: Any) -> Iterator[None]:
+    """Meanwhile nothing is known of how a graph was trained, such as a loss that no file can name."""
+    trained = [(part, part.optimizer) for part in (model, *_parts(model)) if part.compiled]
     try:
         for part, _ in trained:
             part.compiled, part.optimizer = False, None
-        plain.save(path)
+        yield
     finally:
         for part, optimizer in trained:
             part.compiled, part.optimizer = True, optimizer

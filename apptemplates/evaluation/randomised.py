@@ -50,6 +50,7 @@ def said(same: intervals.Metric) -> str:
 def shuffled(app: Any) -> Any:
     """A template beside a fitted one whose network's weights are the same numbers in other places."""
     from apptemplates.deploy import fast
+    from apptemplates.learning import copied
 
     twin = app.clone()
     twin.__dict__.update(app.__dict__)
@@ -57,28 +58,18 @@ def shuffled(app: Any) -> Any:
     inside = app.network_in(twin.model_)
     twin.network_ = copied(app.network_) if inside is None and app.network_ is not None else inside
     twin.preprocessor_ = twin.model_.get_layer("preprocessor")
-    fixed = {id(variable) for variable in twin.preprocessor_.variables}
+    done = {id(variable) for variable in twin.preprocessor_.variables}
     random = np.random.default_rng(0)
     parts = [twin.model_] if twin.network_ is None else [twin.model_, twin.network_]
-    done: set[int] = set(fixed)
-    for variable in (variable for part in parts for variable in part.trainable_variables):
-        if id(variable) not in done:
+    for variable in (variable for part in parts for variable in part.variables):
+        value = np.asarray(variable)
+        # what is learned in closed form is a matrix that no gradient changes
+        learned = variable.trainable or (value.ndim > 1 and value.dtype.kind == "f")
+        if learned and id(variable) not in done:
             done.add(id(variable))
-            value = np.asarray(variable)
             variable.assign(random.permutation(value.ravel()).reshape(value.shape))
     twin.call_, twin.fast_ = fast.batch(twin.model_), None
     return twin
-
-
-def copied(model: Any) -> Any:
-    """A graph with the same weights; how the networks in it were trained, which a loss may be needed for, stays out."""
-    import keras
-
-    fresh = keras.models.clone_model(
-        model, clone_function=lambda layer: layer.__class__.from_config(layer.get_config()), recursive=True
-    )
-    fresh.set_weights(model.get_weights())
-    return fresh
 
 
 def agreement(ours: dict[str, list], theirs: dict[str, list]) -> intervals.Metric | None:
