@@ -1,6 +1,6 @@
 """RiskScorer against trees and a linear model, and what treating groups evenly costs: prints what the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage explain]
+    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage explain timing]
         [--only adult german ...] [--seeds 0]
 
 `risk`: Adult by its official split; German credit (a miss costs five needless alarms), 5 folds; Taiwan's card defaults,
@@ -9,6 +9,8 @@ logistic regression learn from the same rows in the same run. `parity`: Adult wi
 `suspects`: test labels made wrong, and whether they are found. `diagnose`: the same of training labels, by
 `fit(diagnose=True)`. `coverage`: how often the 95 % intervals of small samples hold what the whole test part gives.
 `explain`: whether the explanations of each saved model beat random orders, and what of them shuffled weights leave.
+`timing`: seconds that `check` of 100,000 payments, of some thousand scans and of some thousand clips takes, and the
+reports on the test parts.
 Everything is chosen by rows that the template holds out of the training part.
 """
 
@@ -18,6 +20,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ ADULT = [
     *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"),
     *("race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
 ]
+PARTS = ["risk", "parity", "suspects", "diagnose", "coverage", "explain", "timing"]
 Fold = tuple[pd.DataFrame, pd.DataFrame]
 
 
@@ -312,10 +316,35 @@ def explain() -> None:
                 print(f"    {note} {value.value:.3f} ({value.low:.3f} to {value.high:.3f})", flush=True)
 
 
+def timing() -> None:
+    """How long `check` and `evaluate` take, TensorFlow being there already."""
+    parts = {part: labelled(part) for part in ("train", "test")}
+    import fraud_detector
+
+    payments = fraud_detector.payments()
+    app = at.load(SAVED / "fraud_detector")
+    spent("check", "fraud_detector", 100_000, lambda: app.check(payments.iloc[:100_000]))
+    judged = payments[fraud_detector.judged_rows(payments, fraud_detector.TEST)]
+    spent("report", "fraud_detector", len(judged), lambda: app.evaluate(judged))
+    for name in ("risk_scorer", "medical_scan_classifier", "voice_command_recognizer"):
+        app, (train, label), (test, _) = at.load(SAVED / name), parts["train"][name], parts["test"][name]
+        spent("check", name, len(train[label]), partial(app.check, train))
+        spent("report", name, len(test[label]), partial(app.evaluate, test))
+
+
+def spent(what: str, name: str, rows: int, call: Any) -> None:
+    """Tells how long a call takes."""
+    start = time.time()
+    call()
+    print(f"{what} of {rows:,} records by {name}: {time.time() - start:.1f} s", flush=True)
+
+
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage", "explain"])
+    parser.add_argument(
+        "parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage", "explain", "timing"]
+    )
     parser.add_argument("--only", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--part", default="test", choices=["val", "test"], help="for parity: val to make choices by")
@@ -326,6 +355,7 @@ def main() -> None:
         "diagnose": lambda: diagnose(given.seeds),
         "coverage": coverage,
         "explain": explain,
+        "timing": timing,
         "parity": lambda: parity(given.seeds, given.part),
     }
     for part in given.parts:
