@@ -41,9 +41,7 @@ def said(same: intervals.Metric) -> str:
     if highest < PART:
         return f"With shuffled weights the explanation becomes another one {agree}, so it is of what was learned."
     if highest < MOST:
-        return (
-            f"With shuffled weights part of the explanation stays {agree}: that part is of the input, not of learning."
-        )
+        return f"With shuffled weights part of the explanation stays {agree}: that part is not of the network."
     return f"Do not rely on the explanation: with shuffled weights it stays much the same {agree}."
 
 
