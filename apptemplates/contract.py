@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from apptemplates.data import traits
+from apptemplates.data import splits, traits
 from apptemplates.data.fingerprint import imagined
 from apptemplates.data.schema import Schema
 from apptemplates.data.table import PROBLEM, Table, concat, take
@@ -243,6 +243,11 @@ class Contract(abc.ABC):
         """The state after these records were seen."""
         return state
 
+    def portion(self, records: Table) -> tuple[Table, float]:
+        """Some records that are like all of them, for the short fit of `check`, and the share that they are."""
+        media = any(field.kind in ("image", "sound") for field in self.record.values())
+        return splits.portion(records, 300 if media else 4_000, self.seed)  # type: ignore[attr-defined]
+
     def passes(self, rows: int) -> int:
         """Passes over so many training rows."""
         return self.epochs  # type: ignore[attr-defined,no-any-return]
@@ -267,12 +272,16 @@ class Contract(abc.ABC):
         label = getattr(self, self.target, None)
         return traits.of_rows(records, inputs, {name: field for name, field in self.query.items() if name != label})
 
-    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray | None:
-        """The chance (n,) that each trial's own label is given; None where nothing is labelled."""
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Any:
+        """What was decided of each trial and how sure that was said to be, as `evaluation.certainty.Stated`.
+
+        By it reports show calibration before and after, what is left when the unsure go to a person, and which labels
+        look wrong; None where nothing is decided that can be wrong.
+        """
         return None
 
-    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
-        """Features (n, d) of a fitted template that learn no more, and the class (n,) of each record.
+    def frozen(self, part: Part) -> Any:
+        """Features of a fitted template that learn no more, and classes, as `evaluation.diagnosis.Frozen`.
 
         By these `fit(diagnose=True)` tells which labels look wrong and what more records would bring; None where
         records have no one class.

@@ -82,7 +82,7 @@ def diagnosed(app: Any, train: Part, valid: Part) -> dict[str, Any]:
     given, held_out = app.frozen(train), app.frozen(valid)
     if given is None or held_out is None:
         return dict(diagnosis.NOTHING)
-    return diagnosis.diagnose(given[0], given[1], held_out, app.seed)
+    return diagnosis.diagnose(given, held_out, app.seed)
 
 
 def search(

@@ -335,6 +335,9 @@ def check_data(case: Case) -> None:
     report = case.fresh.check(case.records)
     fatal = [finding.message for finding in report.findings if finding.severity == "error"]
     expect(report.kind == "check" and not fatal, f"check calls the demo data unusable: {fatal}")
+    expect(
+        "fit would take" in report.notes and len(report.verdict) > 1, f"check does not foresee a fit: {report.notes}"
+    )
     for schema in (case.app.record, case.app.query, case.app.answer):
         again = Schema.from_json(json.loads(json.dumps(schema.to_json())))
         expect(again == schema, "a schema does not survive JSON")

@@ -97,6 +97,9 @@ def test_check(place, capfd):
     assert code == 0
     one = pd.read_csv(place / "payments.csv").assign(fraud=0)
     one.to_csv(place / "one.csv", index=False)
+    assert "fit would take: at most about " in out and "likely average precision: " in out
+    code, out, _ = run(capfd, "check", "FraudDetector", place / "payments.csv", *ROLES, "--quick")
+    assert "fit would take" not in out
     code, out, _ = run(capfd, "check", "FraudDetector", place / "one.csv", *ROLES)
     assert code == 1 and "error: fraud: " in out
 

@@ -148,6 +148,29 @@ def at_random(table: Mapping[str, np.ndarray], held_out: float = 0.2, seed: int 
     return take(table, ~later), take(table, later)
 
 
+def portion(table: Mapping[str, np.ndarray], most: int, seed: int = 0, owner: str | None = None) -> tuple[Table, float]:
+    """At most so many rows, drawn by chance, and the share of all that they are; of an owner all rows or none.
+
+    Args:
+        table: In any order, which is kept.
+        most: Rows; a first owner with more is taken whole.
+        seed: Of the draw.
+        owner: Name of a column whose values stay together, or None.
+    """
+    count = rows(table)
+    if count <= most:
+        return dict(table), 1.0
+    random = np.random.default_rng(seed)
+    if owner is None:
+        chosen = np.sort(random.permutation(count)[:most])
+    else:
+        _, place, size = np.unique(owners(table[owner]), return_inverse=True, return_counts=True)
+        order = random.permutation(len(size))
+        kept = order[: max(1, int(np.searchsorted(np.cumsum(size[order]), most, "right")))]
+        chosen = np.flatnonzero(np.isin(place, kept))
+    return take(table, chosen), len(chosen) / count
+
+
 def check_share(held_out: float) -> None:
     """Refuses a share that would leave a part empty."""
     if not 0 < held_out < 1:

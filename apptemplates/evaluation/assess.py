@@ -1,5 +1,6 @@
 """From a fitted template and records to a Report: the same for every template."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from apptemplates.data.fingerprint import seen_before
 from apptemplates.data.preflight import Finding, in_order, left_out
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.data.table import Table, rows, take
-from apptemplates.evaluation import audit, cost, diagnosis, figures, intervals, slices, suspects
+from apptemplates.evaluation import audit, certainty, cost, diagnosis, figures, intervals, slices, suspects
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.verdict import SEEN, verdict
 
@@ -29,7 +30,8 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     """
     trials = make_trials(app, table, by)
     answers = app.respond(trials.inputs, app.call_, app.state_)
-    report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups, answers=answers)
+    stated = app.stated(trials.truth, trials.inputs, answers)
+    report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups, answers=answers, stated=stated)
     report.findings = trials.findings
     app.extend_report(report, trials.truth, trials.inputs)
     one, many = app._query, take(trials.queries, slice(20_000))
@@ -41,7 +43,7 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     headline = next(iter(report.metrics))
     if seen is not None and seen.any() and not seen.all() and len(seen) == rows(trials.truth):
         report.data[f"{headline} without them"] = unseen(app, trials, ~seen, headline)
-    look_closer(app, report, trials, answers, headline)
+    look_closer(app, report, trials, answers, stated, headline)
     if trials.left_out:
         report.data["first left out"] = trials.left_out[0]
     report.findings = in_order(report.findings)
@@ -56,7 +58,9 @@ def unseen(app: Any, trials: "Trials", kept: np.ndarray, headline: str) -> inter
     return intervals.bootstrap(app.score, take(trials.truth, kept), answers, clusters)[headline]
 
 
-def look_closer(app: Any, report: Report, trials: "Trials", answers: Table, headline: str) -> None:
+def look_closer(
+    app: Any, report: Report, trials: "Trials", answers: Table, stated: certainty.Stated | None, headline: str
+) -> None:
     """Adds to a report whether these records are like those learned from, where answers are worst, and odd labels."""
     here = app.traits(trials.queries, trials.inputs)
     indices = traits.drift(app.learned_.get("profile", {}), here)
@@ -65,7 +69,7 @@ def look_closer(app: Any, report: Report, trials: "Trials", answers: Table, head
         report.notes["drift, largest stability index"] = f"{largest:.3f} ({name})"
         report.findings += traits.drifted(indices)
     report.notes |= slices.worst(app.score, trials.truth, answers, here, headline)
-    chance = app.label_chances(trials.truth, trials.inputs, answers)
+    chance = None if stated is None else stated.of_label()
     if chance is not None:
         said = next(answers[name] for name in app.answer if name not in ("probability", "problem"))
         known = trials.records if rows(trials.records) == len(chance) else trials.truth
@@ -129,6 +133,7 @@ def judge(
     groups: dict[str, np.ndarray],
     repeats: int = 200,
     answers: Table | None = None,
+    stated: certainty.Stated | None = None,
 ) -> Report:
     """The Report of answers to prepared trials.
 
@@ -140,6 +145,7 @@ def judge(
         groups: Name -> the group (n,) of each trial.
         repeats: Bootstrap draws.
         answers: To these trials, where they are known already.
+        stated: What `app.stated` gave of these answers, where it is known already.
     """
     answers = app.respond(inputs, app.call_, app.state_) if answers is None else answers
     simple = app.baseline(app.baseline_, inputs)
@@ -155,14 +161,15 @@ def judge(
         name: audit.by_group(app.score, truth, answers, values, groups=clusters) for name, values in groups.items()
     }
     report.calibration = {name: report.metrics[name] for name in ("ECE", "Brier score") if name in report.metrics}
-    if "temperature" in app.learned_:
-        report.calibration["temperature"] = app.learned_["temperature"]
     if "diagnosis" in app.learned_:
         report.notes |= diagnosis.notes(app.learned_["diagnosis"])
     report.size = cost.size(app.model_)
     report.data = {"records": rows(truth)}
     report.data |= {f"learned from: {name}": n for name, n in app.learned_["data"].items() if name != "fingerprint"}
     report.figures = app.figures(truth, answers)
+    stated = app.stated(truth, inputs, answers) if stated is None else stated
+    if stated is not None:
+        certainty.add(report, stated)
     report.figures += [figures.group_bars(group, headline, name) for name, group in report.groups.items()]
     if app.history_:
         report.figures.append(figures.learning_curves(app.history_))
@@ -188,9 +195,9 @@ def grouped(owner: str, table: Table, columns: Any) -> np.ndarray:
     return np.array([", ".join(map(str, row)) for row in zip(*(table[name] for name in names), strict=True)], object)
 
 
-def preflight(app: Any, source: Any, labels: Any) -> Report:
-    """What is wrong or odd with data before anything is learned from them."""
-    fresh = app.clone()
+def preflight(app: Any, source: Any, labels: Any, probe: bool) -> Report:
+    """What is wrong or odd with data before anything is learned from them, and with `probe` what a fit would take."""
+    fresh, began = app.clone(), time.monotonic()
     table = fresh._read(source, labels)
     fresh.columns_ = fresh._own_columns(table)
     records, problems = fresh.record.check(fresh.name, table, rows="mark")
@@ -203,7 +210,24 @@ def preflight(app: Any, source: Any, labels: Any) -> Report:
                 findings.append(left_out(list(unread[unread != ""])))
                 good = take(good, unread == "")
             findings = in_order(findings + fresh.look(good, inputs))
-    return check_report(fresh, records, findings, bad)
+    report = check_report(fresh, records, findings, bad)
+    if probe and rows(good) and not any(finding.severity == "error" for finding in report.findings):
+        probed(report, fresh, good, time.monotonic() - began)
+    return report
+
+
+def probed(report: Report, app: Any, records: Table, seconds: float) -> None:
+    """Adds what a short fit of a part of the records tells of a fit of all of them, or why it can not tell."""
+    from apptemplates import probe
+    from apptemplates.training import TrainingError
+
+    try:
+        told = probe.estimate(app, records, seconds)
+    except (DataError, TrainingError) as error:
+        report.notes["fit would take"] = f"can not be told, since a short fit of a part of the records failed: {error}"
+        return
+    report.notes |= told.notes()
+    report.verdict.append(told.sentence())
 
 
 def worth_a_look(number: int) -> str:

@@ -45,10 +45,9 @@ def costs_of(policy: Policy, truth: Mapping[str, np.ndarray]) -> Costs | None:
 
 
 def pictures(truth: np.ndarray, probability: np.ndarray, costs: Costs | None, names: tuple[str, str]) -> list[Any]:
-    """Precision and recall, reliability, scores of both kinds (`names`), and cost where there are costs."""
+    """Precision and recall, scores of both kinds (`names`), and cost where there are costs."""
     drawn = [
         figures.precision_recall(truth, probability),
-        figures.reliability(truth, probability),
         figures.score_histogram(truth, probability, names=names, label="probability"),
     ]
     return drawn if costs is None else [*drawn, figures.cost_curve(truth, probability, *costs)]
@@ -68,8 +67,3 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, seed: int, most: int =
 def answer_logistic(learned: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
     """Probabilities (n,) of what `fit_logistic` learned."""
     return 1 / (1 + np.exp(-np.clip(features @ learned["weights"] + learned["bias"], -60, 60)))
-
-
-def of_label(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """The chance (n,) that was given to what is true, 0 or 1."""
-    return np.where(truth > 0, probability, 1 - probability)

@@ -239,13 +239,6 @@ def score(
     return found
 
 
-def of_label(classes: Classes, truth: np.ndarray, chances: np.ndarray) -> np.ndarray:
-    """The chance (n,) that was given to what is true of each row; of several classes the least one."""
-    if classes.several:
-        return np.asarray(np.where(truth, chances, 1 - chances).min(axis=1))
-    return np.where(truth.any(axis=1), (chances * truth).sum(axis=1), 1.0)
-
-
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:
     """What an answer means where so many are ill: the share of alarms, and of all-clears, that are right."""
     hits, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
@@ -300,22 +293,19 @@ def by_owner(
 # ---- pictures and the simple method -------------------------------------------
 
 
-def pictures(classes: Classes, truth: np.ndarray, chances: np.ndarray, said: np.ndarray, sure: np.ndarray) -> list[Any]:
-    """ROC, confusion, reliability, risk and coverage."""
-    wrong = (said != truth).any(axis=1)
+def pictures(classes: Classes, truth: np.ndarray, chances: np.ndarray, said: np.ndarray) -> list[Any]:
+    """ROC, scores, confusion."""
     drawn = []
     if classes.binary:
         chance, ill = chances[:, classes.positive], truth[:, classes.positive]
-        drawn += [figures.roc(ill, chance), figures.reliability(ill, chance)]
         names = tuple(classes.names[k] for k in (1 - classes.positive, classes.positive))
+        drawn.append(figures.roc(ill, chance))
         drawn.append(figures.score_histogram(ill, chance, names=names, label="probability"))  # type: ignore[arg-type]
     else:
         drawn.append(picture_figures.roc_of_classes(classes.names, truth, chances))
-        yes = truth.ravel() if classes.several else truth.argmax(axis=1)
-        drawn.append(figures.reliability(yes, chances.ravel() if classes.several else _summing_to_one(chances)))
     if not classes.several:
         drawn.append(picture_figures.confusion(classes.names, truth, said))
-    return [*drawn, picture_figures.risk_coverage(wrong, sure)]
+    return drawn
 
 
 def fit_baseline(features: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, np.ndarray]:

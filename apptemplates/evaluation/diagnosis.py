@@ -1,40 +1,56 @@
 """What refits on frozen features tell of training data: labels that look wrong, and what more records would bring."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from apptemplates.evaluation.wording import rounded_up
 
 MOST = 20_000  # rows that are looked at, drawn by chance
 FOLDS = 5
 SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)  # of the rows, for the curve
-NOTHING: dict[str, Any] = {"rows": 0, "curve": [], "suspects": [], "wrong": None}
+NOTHING: dict[str, Any] = {"rows": 0, "curve": [], "suspects": [], "wrong": None, "weakest": None}
 DRAWS = 3  # of each smaller share
 FEWEST = 40  # rows of the smallest share
 SHOWN = 100  # most suspect rows that are noted
+WISHED = 0.95  # the recall that a class is to come to
+ENOUGH = 10  # held-out rows of a class by which its recall is told
+FLAT = 0.02  # a power below which errors do not fall
+FARTHEST = 20  # times the rows of a class that a curve is followed to
 
 
-def diagnose(
-    features: np.ndarray,
-    place: np.ndarray,
-    held_out: tuple[np.ndarray, np.ndarray],
-    seed: int,
-) -> dict[str, Any]:
+class Frozen(NamedTuple):
+    """Records as what does not learn any more sees them.
+
+    Args:
+        features: (n, d) float32.
+        place: (n,) number of the class that each row is labelled with, -1 of one that is not known.
+        names: Of the classes.
+    """
+
+    features: np.ndarray
+    place: np.ndarray
+    names: tuple[str, ...]
+
+
+def diagnose(train: Frozen, held_out: Frozen, seed: int) -> dict[str, Any]:
     """What a logistic regression on features, learned again and again from parts of the rows, tells; plain JSON.
 
     Args:
-        features: (n, d) float32 of training rows, made by what does not learn any more.
-        place: (n,) number of the class that each row is labelled with.
-        held_out: The same of rows that are judged.
+        train: Training rows.
+        held_out: Rows that are judged.
         seed: Of what is drawn.
 
     Returns:
         `rows` looked at; `curve`, a list of [rows, accuracy on the held-out rows]; `suspects`, a list of
-        [row, chance of its label], the least likely first; `wrong`, the estimated share of wrong labels.
+        [row, chance of its label], the least likely first; `wrong`, the estimated share of wrong labels; `weakest`, the
+        `name` of the class with the least recall and its `curve`, a list of [its rows, its recall], or None.
 
     Reference: Northcutt et al., 2021, Confident Learning, arXiv:1911.00068; Hestness et al., 2017, Deep Learning
     Scaling is Predictable, Empirically, arXiv:1712.00409 (the power law of the curve).
     """
     rng = np.random.default_rng(seed)
+    features, place, names = train
     rows = np.sort(rng.permutation(len(place))[:MOST])
     known, code = np.unique(place[rows], return_inverse=True)
     counts = np.bincount(code)
@@ -46,20 +62,27 @@ def diagnose(
     order = np.argsort(own, kind="stable")[:SHOWN]
     found["suspects"] = [[int(rows[row]), round(float(own[row]), 4)] for row in order]
     found["wrong"] = round(float(off_diagonal(chances, code).mean()), 4)
-    judged = np.isin(held_out[1], known)
+    judged = np.isin(held_out.place, known)
     if judged.any():
-        held = held_out[0][judged], np.searchsorted(known, held_out[1][judged])
-        found["curve"] = curve((features[rows], code), held, rng)
+        learned = features[rows], code
+        held = held_out.features[judged], np.searchsorted(known, held_out.place[judged])
+        found["curve"] = curve(learned, held, rng)
+        weakest = least_found(learned, held)
+        if weakest is not None:
+            grown = curve_of_class(learned, held, weakest, rng)
+            found["weakest"] = {"name": names[known[weakest]], "curve": grown}
     return found
 
 
-def regression(seed: int) -> Any:
+def regression(seed: int, weight: str | None = None) -> Any:
     """An unfitted logistic regression on scaled features."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, random_state=seed))
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.1, max_iter=300, class_weight=weight, random_state=seed)
+    )
 
 
 def out_of_fold(features: np.ndarray, code: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -99,23 +122,76 @@ def curve(
     return found
 
 
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+def least_found(train: Labelled, held_out: Labelled) -> int | None:
+    """The class of the least recall, all classes counting the same; None where too few held-out rows tell any."""
+    told = regression(0, "balanced").fit(*train).predict(held_out[0])
+    counts = np.bincount(held_out[1], minlength=train[1].max() + 1)
+    recall = np.bincount(held_out[1], weights=told == held_out[1], minlength=len(counts)) / np.maximum(counts, 1)
+    recall = np.where(counts >= ENOUGH, recall, np.inf)
+    return int(recall.argmin()) if np.isfinite(recall).any() else None
+
+
+def curve_of_class(train: Labelled, held_out: Labelled, which: int, rng: np.random.Generator) -> list[list[float]]:
+    """[rows of a class, its recall on held-out rows], with more and more of its rows and all rows of the others.
+
+    All classes count the same while learning, so that it is what is known of the class that grows, and not its share.
+    """
+    features, code = train
+    own, rest = np.flatnonzero(code == which), np.flatnonzero(code != which)
+    judged, found = held_out[0][held_out[1] == which], []
+    for share in SHARES:
+        number = round(share * len(own))
+        if number < 2:
+            continue
+        scores = []
+        for _ in range(DRAWS if share < 1 else 1):
+            drawn = np.concatenate([rest, rng.permutation(own)[:number]])
+            told = regression(0, "balanced").fit(features[drawn], code[drawn]).predict(judged)
+            scores.append(float((told == which).mean()))
+        found.append([number, round(float(np.mean(scores)), 4)])
+    return found
+
+
 def foreseen(points: list[list[float]], times: float = 2.0) -> tuple[float, float] | None:
     """Rows and accuracy with so many times the rows of the last point, by a power law; None where none can be told.
 
     The error falls as a power of the rows; what four points or more do not agree on is not foreseen.
     """
+    slope = steepness(points)
+    if slope is None:
+        return None
+    rows, score = points[-1]
+    # the last point stands where it was measured
+    return float(times * rows), float(1 - (1 - score) * times**slope)
+
+
+def steepness(points: list[list[float]]) -> float | None:
+    """The power, below 0, of the rows that the error falls with; None where the points tell none, or hardly one."""
     if len(points) < 4:
         return None
-    rows, error = np.array(points).T
-    error = 1 - error
-    if (error <= 0).any():
+    rows, score = np.array(points).T
+    if (score >= 1).any():
         return None
-    slope = np.polyfit(np.log(rows), np.log(error), 1)[0]
-    if slope >= 0:
+    slope = float(np.polyfit(np.log(rows), np.log(1 - score), 1)[0])
+    return slope if slope < -FLAT else None
+
+
+def needed(points: list[list[float]], wished: float = WISHED) -> float | None:
+    """How many rows more than those of the last point bring the score to what is wished; None where none can be told.
+
+    Infinity where it would take more than 20 times the rows: so far no curve is followed.
+    """
+    rows, score = points[-1]
+    if score >= wished:
+        return 0.0
+    slope = steepness(points)
+    if slope is None:
         return None
-    more = times * rows[-1]
-    # the last point stands where it was measured
-    return float(more), float(1 - error[-1] * times**slope)
+    log_times = np.log((1 - wished) / (1 - score)) / slope
+    return float(rows * np.expm1(log_times)) if log_times <= np.log(FARTHEST) else float("inf")
 
 
 def notes(found: dict[str, Any]) -> dict[str, str]:
@@ -135,4 +211,22 @@ def notes(found: dict[str, Any]) -> dict[str, str]:
                 f"accuracy of about {more[1]:.3f} on the held-out rows instead of {found['curve'][-1][1]:.3f}, if the "
                 "curve goes on as it does"
             )
+    if found.get("weakest"):
+        told["what would help most"] = wish(found["weakest"])
     return told
+
+
+def wish(weakest: dict[str, Any]) -> str:
+    """How many more records of the class of the least recall would bring it to the recall that is wished."""
+    rows, recall = weakest["curve"][-1]
+    name, more = weakest["name"], needed(weakest["curve"])
+    now = (
+        f"{name!r} is found least often: recall {recall:.2f} from {int(rows):,} records (regression on frozen features)"
+    )
+    if more == 0:
+        return f"{now}; no class needs more for a recall of {WISHED}"
+    if more is None:
+        return f"{now}; it did not grow with its records, so that other features would help more than more of them"
+    if more == float("inf"):
+        return f"{now}; {WISHED} would take more than {FARTHEST} times its records, if its curve goes on as it does"
+    return f"{now}; about {rounded_up(more):,} more of them for a recall of {WISHED}, if its curve goes on as it does"

@@ -103,23 +103,26 @@ def roc(
     return figure
 
 
-def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15) -> Figure:
+def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15, before: np.ndarray | None = None) -> Figure:
     """What was said against what happened, with how sure each point is.
 
     Args:
         truth: (n,) 0 or 1, or class numbers with (n, c).
         probability: (n,) or (n, c).
         bins: of equal width; of as many rows each, on logarithmic axes, where probabilities are mostly small.
+        before: what was stated before calibration, drawn for comparison; or None.
 
     Returns:
         The figure.
     """
     rare = probability.ndim == 1 and len(probability) > 0 and np.quantile(probability, 0.9) < 0.1
-    table = calibration.reliability(truth, probability, bins, equal="rows" if rare else "width")
+    kind = "rows" if rare else "width"
+    table = calibration.reliability(truth, probability, bins, equal=kind)
     figure, axes = blank(
         "Stated probability and what happened",
         "Each point is a group of answers: the probability they stated and the share that came true, with its 95 % "
-        "interval. Points on the dotted line keep their word; below it the answers were too sure.",
+        "interval. Points on the dotted line keep their word; below it the answers were too sure."
+        + (" Crosses are the same answers before calibration." if before is not None else ""),
     )
     said, share = table["probability"], table["share"]
     if rare:
@@ -136,7 +139,22 @@ def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15) -> F
         percent_axes(axes, "stated probability", "share that came true")
     axes.plot([least, 1], [least, 1], **CHANCE)
     spread = np.abs(np.stack([np.maximum(table["low"], least), table["high"]]) - share)
-    axes.errorbar(said, share, yerr=spread, fmt="o", color=BLUE, ecolor=GREY, elinewidth=1.2, markersize=5, capsize=2)
+    if before is not None:
+        first = calibration.reliability(truth, before, bins, equal=kind)
+        was = np.maximum(first["probability"], least), np.maximum(first["share"], least)
+        axes.plot(*was, "x", color=ORANGE, markersize=6, label=f"before, ECE {number(metrics.ece(truth, before))}")
+    label = f"now, ECE {number(metrics.ece(truth, probability))}" if before is not None else None
+    style: dict[str, Any] = {
+        "fmt": "o",
+        "color": BLUE,
+        "ecolor": GREY,
+        "elinewidth": 1.2,
+        "markersize": 5,
+        "capsize": 2,
+    }
+    axes.errorbar(said, share, yerr=spread, label=label, **style)
+    if before is not None:
+        axes.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 
 

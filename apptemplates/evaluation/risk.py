@@ -96,6 +96,12 @@ def decide(
     return Decision(by_value, -place, of_group, least)
 
 
+def log_odds(chance: np.ndarray | float) -> np.ndarray:
+    """Log odds of chances, kept finite."""
+    chance = np.clip(np.asarray(chance, "float64"), 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(chance) - np.log1p(-chance))
+
+
 def sureness(margin: np.ndarray) -> np.ndarray:
     """How sure (n,) a decision is, 0.5..1, from its margin in log odds."""
     return np.asarray(1 / (1 + np.exp(-np.abs(np.clip(margin, -60, 60)))), "float32")

@@ -35,6 +35,12 @@ def number(value: Any) -> str:
     return f"{value:.2g}"
 
 
+def rounded_up(value: float) -> int:
+    """A number to two digits, upwards, for what is only roughly known."""
+    unit = 10 ** max(0, math.floor(math.log10(max(value, 1))) - 1)
+    return int(math.ceil(value / unit) * unit)
+
+
 def span(metric: Metric) -> str:
     """The interval of a metric in words, "" where it has none."""
     if math.isnan(metric.low) or math.isnan(metric.high):

@@ -74,14 +74,13 @@ def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.rando
 def pictures(
     truth: np.ndarray, answers: Mapping[str, np.ndarray], known: Sequence[str], quiet: Sequence[str]
 ) -> list[Figure]:
-    """Confusion, recall of each word, detection, reliability."""
+    """Confusion, recall of each word, detection."""
     said = to_flags(answers["command"], known)
     right = truth.astype(str) == answers["command"].astype(str)
     return [
         picture_figures.confusion(known, to_flags(truth, known), said),
         recalls(truth.astype(str), right, known),
         detection(truth.astype(str), answers, quiet),
-        figures.reliability(right.astype(int), answers["probability"].astype("float64")),
     ]
 
 

@@ -12,11 +12,12 @@ from keras import layers as kl
 from apptemplates import arguments
 from apptemplates.contract import PROBLEM, Answers, Card, Part, readable
 from apptemplates.data import augment as varied
-from apptemplates.data import batches, near_copies, pairs, picture_findings, preflight, synthetic_pictures
+from apptemplates.data import batches, near_copies, pairs, picture_findings, preflight, splits, synthetic_pictures
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
 from apptemplates.evaluation import eigenfaces, pair_explanation, verification
+from apptemplates.evaluation.certainty import Stated
 from apptemplates.inference import face_verifier as inference
 from apptemplates.inference import images as read
 from apptemplates.inference.face_finder import FaceFinder
@@ -177,6 +178,9 @@ class FaceVerifier(Template):
         share = 0.5 if self.backbone == "dlib" else 0.1 if len(people) > 500 else 0.2
         later = pairs.held_out_people(records[self.person], share, self.seed)
         return take(records, ~later), take(records, later)
+
+    def portion(self, records: Table) -> tuple[Table, float]:
+        return splits.portion(records, 300, self.seed, self.person)
 
     def build_preprocessor(self, train: Part) -> keras.Model:
         faces = keras.Input(train.inputs["image"].shape[1:], dtype="uint8", name="image")
@@ -395,6 +399,12 @@ class FaceVerifier(Template):
 
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
         return verification.score(truth["same"], answers["similarity"], answers["match"])
+
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
+        return Stated(
+            wrong=answers["match"] != (truth["same"] > 0),
+            sure=np.abs(answers["similarity"] - self.threshold),
+        )
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         return verification.pictures(truth["same"], answers["similarity"], self.threshold)

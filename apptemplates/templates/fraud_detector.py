@@ -13,9 +13,11 @@ from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import batches, splits, synthetic
 from apptemplates.data.readers import read
 from apptemplates.data.schema import Field, Schema
-from apptemplates.data.table import Table, rows
+from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
-from apptemplates.evaluation import binary, calibration, metrics, table_explanation, thresholds
+from apptemplates.evaluation import binary, calibration, metrics, risk, table_explanation, thresholds
+from apptemplates.evaluation.certainty import Stated
+from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import fraud_detector as inference
 from apptemplates.inference.columns import Column
 from apptemplates.inference.history import DAY, History
@@ -218,6 +220,12 @@ class FraudDetector(Template):
             return splits.stratified(records, self.label, 0.2, self.seed)
         return splits.at_random(records, 0.2, self.seed)
 
+    def portion(self, records: Table) -> tuple[Table, float]:
+        if self.time is None:
+            return super().portion(records)
+        latest = np.sort(np.argsort(records[self.time], kind="stable")[-8_000:])  # whose histories are whole
+        return take(records, latest), len(latest) / max(1, rows(records))
+
     def build_preprocessor(self, train: Part) -> keras.Model:
         frauds = None if self.label is None else train.records[self.label] > 0
         return tabular.build_preprocessor(train.inputs, bins=BINS, important=frauds)
@@ -276,8 +284,11 @@ class FraudDetector(Template):
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
-    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
-        return None if self.label is None else (self._features(part.inputs), part.records[self.label].astype(int))
+    def frozen(self, part: Part) -> Frozen | None:
+        if self.label is None:
+            return None
+        names = f"{self.label} = 0", f"{self.label} = 1"
+        return Frozen(self._features(part.inputs), part.records[self.label].astype(int), names)
 
     # ---- how it decides ----------------------------------------------------
 
@@ -314,8 +325,20 @@ class FraudDetector(Template):
             return {"alarm rate": metrics.alarm_rate(alarm), "mean unusualness": float(np.mean(probability))}
         return binary.score(truth[self.label], probability, alarm, self._costs(truth))
 
-    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray | None:
-        return None if self.label is None else binary.of_label(truth[self.label], answers["probability"])
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated | None:
+        if self.label is None:
+            return None
+        fraud, chance = truth[self.label], answers["probability"]
+        by_amount, fixed, threshold = self._decision()
+        amount = 0.0 if self.amount is None else truth[self.amount]
+        margin = risk.log_odds(chance) - risk.log_odds(threshold / (by_amount * amount + fixed))
+        return Stated(
+            wrong=answers["alarm"] != (fraud > 0),
+            sure=risk.sureness(margin),
+            truth=fraud,
+            chances=chance,
+            temperature=self.learned_["temperature"],
+        )
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         if self.label is None:

@@ -17,7 +17,9 @@ from apptemplates.data.table import Table
 from apptemplates.data.words import parts, to_flags
 from apptemplates.deploy import fast
 from apptemplates.evaluation import calibration, classes, picture_explanation
+from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.coarse import coarse
+from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import images
 from apptemplates.inference import medical_scan_classifier as inference
 from apptemplates.layers import backbones
@@ -291,12 +293,12 @@ class MedicalScanClassifier(Template):
         refer = Unsure(name="refer")(sure)
         return keras.Model(entries, {"chances": chances, "said": said, "sure": sure, "refer": refer})
 
-    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+    def frozen(self, part: Part) -> Frozen | None:
         if self.classes.several:
             return None
         truth = to_flags(part.records[self.finding], self.classes.names)
         seen = backbones.seen(self.network_, part.inputs["image"].astype("float32"))
-        return seen.reshape(len(seen), -1), truth.argmax(axis=1)
+        return Frozen(seen.reshape(len(seen), -1), truth.argmax(axis=1), self.classes.names)
 
     # ---- how it decides ----------------------------------------------------
 
@@ -353,12 +355,22 @@ class MedicalScanClassifier(Template):
         owner = truth["patient"], truth["scans of the patient"]
         return found | classes.by_owner(judged["classes"], judged["truth"], judged["chances"], *owner)
 
-    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
-        judged = self._judged(truth, answers)
-        return classes.of_label(self.classes, judged["truth"], judged["chances"])
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
+        judged, several = self._judged(truth, answers), self.classes.several
+        true = judged["truth"]
+        # a prevalence moves the chances after they were calibrated
+        plain = self.policy is None or self.policy.prevalence is None
+        return Stated(
+            wrong=(judged["said"] != true).any(axis=1),
+            sure=judged["sure"],
+            truth=true if several else np.where(true.any(axis=1), true.argmax(axis=1), -1),
+            chances=judged["chances"],
+            temperature=self.learned_.get("temperature") if plain else None,
+        )
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
-        return classes.pictures(**self._judged(truth, answers))
+        judged = self._judged(truth, answers)
+        return classes.pictures(*(judged[name] for name in ("classes", "truth", "chances", "said")))
 
     def fit_baseline(self, train: Part) -> Table:
         truth = to_flags(train.records[self.finding], self.classes.names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from apptemplates import arguments
 from apptemplates.contract import WEIGHT, Answers, Card, Part, Stage
-from apptemplates.data import batches, interactions, item_features, kinds, preflight, synthetic_shop
+from apptemplates.data import batches, interactions, item_features, kinds, preflight, splits, synthetic_shop
 from apptemplates.data.readers import read
 from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows, take
@@ -282,6 +282,9 @@ class Recommender(Template):
         known = self.learned_["items"] if "learned" in self.learned_ else []  # their rows stay, also in finetune
         self.learned_["items"] = list(dict.fromkeys([*known, *liked]))
         return interactions.hold_out(kept, self.user, self.time, self.hold_out, self.seed)
+
+    def portion(self, records: Table) -> tuple[Table, float]:
+        return splits.portion(records, 30_000, self.seed, self.user)
 
     def _inspect(self, records: Table) -> list[preflight.Finding]:
         # of times only the order counts, so that places in a line are as good as dates

@@ -14,6 +14,8 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows
 from apptemplates.deploy import fast
 from apptemplates.evaluation import binary, calibration, counterfactual, fairness, risk, table_explanation
+from apptemplates.evaluation.certainty import Stated
+from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import risk_scorer as inference
 from apptemplates.inference.columns import MISSING, Column
 from apptemplates.layers import tabular
@@ -272,8 +274,10 @@ class RiskScorer(Template):
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
-    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
-        return self._features(part.inputs), self._truth(part.records).astype(int)
+    def frozen(self, part: Part) -> Frozen | None:
+        words = ("= 0", "= 1") if self.event is None else (f"not {self.event}", f"= {self.event}")
+        names = tuple(f"{self.label} {word}" for word in words)
+        return Frozen(self._features(part.inputs), self._truth(part.records).astype(int), names)
 
     # ---- how it decides ----------------------------------------------------
 
@@ -308,8 +312,15 @@ class RiskScorer(Template):
         costs = binary.costs_of(self.policy, truth)
         return risk.score(truth["happened"], answers["probability"], answers["decision"], costs)
 
-    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
-        return binary.of_label(truth["happened"], answers["probability"])
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
+        margin = self.call_(inputs)["margin"]
+        return Stated(
+            wrong=(margin >= 0) != (truth["happened"] > 0),
+            sure=risk.sureness(margin),
+            truth=truth["happened"],
+            chances=answers["probability"],
+            temperature=self.learned_["temperature"],
+        )
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         assert self.policy is not None
@@ -323,8 +334,8 @@ class RiskScorer(Template):
 
     def _margin(self, chance: np.ndarray, truth: Table) -> np.ndarray:
         """The margin (n,) of chances before any group's offset."""
-        layer, chance = self.model_.get_layer("weighed_odds"), np.clip(chance.astype("float64"), 1e-9, 1 - 1e-9)
-        margin = np.log(chance) - np.log1p(-chance) + float(layer.offset.numpy())
+        layer = self.model_.get_layer("weighed_odds")
+        margin = risk.log_odds(chance) + float(layer.offset.numpy())
         if self.amount is not None:
             margin = margin + float(layer.by_value.numpy()) * np.log(np.maximum(truth[self.amount], 1e-6))
         return np.asarray(margin)

@@ -46,6 +46,7 @@ STEPS, FEWEST = 32, 8  # of a pass, and windows of a step, at least: a short tex
 JUDGED = 400_000  # characters by which answers are judged, at most
 RANK = 8  # of what is added to a pretrained network
 REPLAYED = 1_000_000  # tokens that are kept, so that fine-tuning does not forget
+PROBED = 300_000  # characters that the short fit of `check` learns from
 PASSAGE = 1024  # characters of a passage that is judged
 SAMPLE = 300  # characters of a sample in the report
 
@@ -221,6 +222,12 @@ class TextGenerator(Template):
         self.learned_.setdefault("ends", texts >= prose.MANY)  # from few texts nobody learns where they end
         train, valid = prose.hold_out(records[self.text], HELD_OUT, self.seed)
         return {self.text: train}, {self.text: valid}
+
+    def portion(self, records: Table) -> tuple[Table, float]:
+        share = PROBED / max(1, sum(map(prose.size_of, records[self.text])))
+        if share >= 1:
+            return records, 1.0
+        return {self.text: prose.hold_out(records[self.text], share, self.seed)[1]}, share
 
     def build_preprocessor(self, train: Part) -> keras.Model:
         column = train.records[self.text]

@@ -28,6 +28,8 @@ from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags
 from apptemplates.deploy import fast
 from apptemplates.evaluation import calibration, classes, picture_explanation, sound_figures, streams, words
+from apptemplates.evaluation.certainty import Stated
+from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening, sounds
 from apptemplates.inference import voice_command_recognizer as inference
@@ -387,11 +389,11 @@ class VoiceCommandRecognizer(Template):
         found = streams.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
         return np.sort([one.probability for one in found])[::-1]
 
-    def frozen(self, part: Part) -> tuple[np.ndarray, np.ndarray] | None:
+    def frozen(self, part: Part) -> Frozen | None:
         pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
         place = [self.commands.index(word) if word in self.commands else -1 for word in part.records[self.command]]
         seen = backbones.seen(self.network_, pictures)
-        return seen.reshape(len(seen), -1), np.array(place)
+        return Frozen(seen.reshape(len(seen), -1), np.array(place), self.commands)
 
     # ---- how it decides ----------------------------------------------------
 
@@ -411,10 +413,15 @@ class VoiceCommandRecognizer(Template):
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
         return words.score(self._words(truth), answers, self.commands, self.quiet)
 
-    def label_chances(self, truth: Table, inputs: Table, answers: Answers) -> np.ndarray:
-        chances, names = self.call_(inputs)["chances"], list(self.commands)
-        places = [names.index(word) if word in names else -1 for word in self._words(truth)]
-        return np.where(np.array(places) < 0, 1.0, chances[np.arange(len(chances)), places])
+    def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
+        words_, names = self._words(truth), list(self.commands)
+        return Stated(
+            wrong=answers["command"] != words_,
+            sure=answers["probability"],
+            truth=np.array([names.index(word) if word in names else -1 for word in words_]),
+            chances=self.call_(inputs)["chances"],
+            temperature=self.learned_.get("temperature"),
+        )
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         return words.pictures(self._words(truth), answers, self.commands, self.quiet)

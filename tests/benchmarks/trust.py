@@ -1,13 +1,16 @@
 """RiskScorer against trees and a linear model, and what treating groups evenly costs: prints what the README quotes.
 
-    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose coverage explain timing]
+    APPTEMPLATES_DATA=... python tests/benchmarks/trust.py [risk parity suspects diagnose curve probe
+        coverage explain timing]
         [--only adult german ...] [--seeds 0]
 
 `risk`: Adult by its official split; German credit (a miss costs five needless alarms), 5 folds; Taiwan's card defaults,
 5 folds; readmissions of diabetes130, a fifth of the patients held out; Telco, 5 folds. LightGBM with its defaults and
 logistic regression learn from the same rows in the same run. `parity`: Adult with the two ways of mitigation by sex.
 `suspects`: test labels made wrong, and whether they are found. `diagnose`: the same of training labels, by
-`fit(diagnose=True)`. `coverage`: how often the 95 % intervals of small samples hold what the whole test part gives.
+`fit(diagnose=True)`. `curve`: what learning curves foresee of twice the rows, and what these give. `probe`: what
+`check` foresees of a fit, and that fit. `coverage`: how often the 95 % intervals of small samples hold what the whole
+test part gives (for the ECE after what chance makes of it is taken off).
 `explain`: whether the explanations of each saved model beat random orders, and what of them shuffled weights leave.
 `timing`: seconds that `check` of 100,000 payments, of some thousand scans and of some thousand clips takes, and the
 reports on the test parts.
@@ -28,7 +31,9 @@ import numpy as np
 import pandas as pd
 
 import apptemplates as at
-from apptemplates.evaluation import intervals, metrics, randomised
+from apptemplates.contract import Part
+from apptemplates.evaluation import certainty, diagnosis, intervals, metrics, randomised
+from apptemplates.evaluation.report import Report
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"]) / "tabular"
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -36,7 +41,7 @@ ADULT = [
     *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"),
     *("race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
 ]
-PARTS = ["risk", "parity", "suspects", "diagnose", "coverage", "explain", "timing"]
+PARTS = ["risk", "parity", "suspects", "diagnose", "curve", "probe", "coverage", "explain", "timing"]
 Fold = tuple[pd.DataFrame, pd.DataFrame]
 
 
@@ -196,7 +201,7 @@ def suspects(seeds: list[int]) -> None:
             queries, truth = app.make_trials(records)
             inputs = app.prepare(queries, app.state_)
             inputs.pop("problem", None)
-            chance = app.label_chances(truth, inputs, app.respond(inputs, app.call_, app.state_))
+            chance = app.stated(truth, inputs, app.respond(inputs, app.call_, app.state_)).of_label()
             found.append(float(wrong[np.argsort(chance, kind="stable")[: wrong.sum()]].mean()))
         print(
             f"{name}: {wrong.sum()} labels made wrong, of as many suspects {np.mean(found):.3f} are those", flush=True
@@ -250,24 +255,99 @@ def diagnose(seeds: list[int], minutes: float = 2.0) -> None:
             )
 
 
+def foresight(seeds: list[int], most: int = 6_000) -> None:
+    """Learning curves of half of some training rows, what they foresee of all of them, and what all of them give.
+
+    A quarter of the rows is held out; features are those of the saved models, which did learn from these rows.
+    """
+    for name, (table, label) in labelled("train").items():
+        app = at.load(SAVED / name)
+        some = np.random.default_rng(0).permutation(len(table[label]))[:most]
+        records, _ = app.record.check("benchmark", {column: take(values, some) for column, values in table.items()})
+        seen = app.frozen(Part.of(app, records, app.state_))
+        for seed in seeds:
+            order = np.random.default_rng(seed).permutation(len(seen.place))
+            quarter, rest = order[: len(order) // 4], order[len(order) // 4 :]
+            half, whole, held_out = (
+                diagnosis.Frozen(seen.features[rows], seen.place[rows], seen.names)
+                for rows in (rest[: len(rest) // 2], rest, quarter)
+            )
+            small, large = (diagnosis.diagnose(part, held_out, seed) for part in (half, whole))
+            (rows, accuracy), told = large["curve"][-1], diagnosis.foreseen(small["curve"])
+            print(f"{name}: accuracy {accuracy:.3f} of {rows:,} rows; half of them foresaw {say(told)}", flush=True)
+            weakest, other = small["weakest"], large["weakest"]
+            if weakest["name"] == other["name"]:
+                told = diagnosis.foreseen(weakest["curve"])
+                print(f"    recall of {other['name']!r} {other['curve'][-1][1]:.3f}; half foresaw {say(told)}")
+            print(f"    {diagnosis.wish(other)}", flush=True)
+
+
+def probe() -> None:
+    """What `check` says a fit will take and come to, and what that fit takes and comes to, each in its own process."""
+    import subprocess
+
+    for name in ("risk_scorer", "fraud_detector", "medical_scan_classifier", "voice_command_recognizer"):
+        subprocess.run([sys.executable, __file__, "probe", "--of", name], check=True)
+
+
+def probed(name: str) -> None:
+    """The same of one application, with the choices of its saved model."""
+    import resource
+
+    tables = labelled("train")
+    if name == "fraud_detector":
+        import fraud_detector
+
+        payments = fraud_detector.payments()
+        table: Any = payments[payments.TX_DATETIME.to_numpy() < fraud_detector.TEST]
+    else:
+        table = tables[name][0]
+    app = at.load(SAVED / name).clone()
+    for what, value in app.check(table).notes.items():
+        print(f"{name}: {what}: {value}", flush=True)
+    before, start = resident(), time.time()
+    app.fit(table, verbose=0)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    headline, metric = next(iter(app.report_.metrics.items()))
+    print(
+        f"{name}: fit took {(time.time() - start) / 60:.1f} minutes and at most {most:.0f} MB more than before; "
+        f"{headline} {metric.value:.3f} on the rows held out",
+        flush=True,
+    )
+
+
+def resident() -> float:
+    """Megabytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def say(told: tuple[float, float] | None) -> str:
+    """What was foreseen."""
+    return "nothing" if told is None else f"{told[1]:.3f}"
+
+
 def take(values: Any, rows: np.ndarray) -> Any:
     """Rows of a column."""
     return np.array(values)[rows] if not isinstance(values, list) else [values[row] for row in rows]
 
 
-def coverage(repeats: int = 200, rows: int = 400) -> None:
+def coverage(repeats: int = 500, rows: int = 400) -> None:
     """How often the interval of a small sample of Adult's test part holds what the whole part gives."""
     table, _ = labelled("test")["risk_scorer"]
     app = at.load(SAVED / "risk_scorer")
     records, _ = app.record.check("benchmark", table)
     queries, truth = app.make_trials(records)
-    answers = app.respond(app.prepare(queries, app.state_), app.call_, app.state_)
+    inputs = app.prepare(queries, app.state_)
+    answers = app.respond(inputs, app.call_, app.state_)
     whole, random = app.score(truth, answers), np.random.default_rng(0)
     held = dict.fromkeys(whole, 0)
     for _ in range(repeats):
         drawn = random.integers(0, len(truth["happened"]), rows)
         some = [{name: column[drawn] for name, column in part.items()} for part in (truth, answers)]
-        for name, metric in intervals.bootstrap(app.score, *some, None, 200).items():
+        measured = intervals.bootstrap(app.score, *some, None, 200)
+        report = Report(title="a few", metrics=measured)
+        certainty.add(report, app.stated(some[0], {name: column[drawn] for name, column in inputs.items()}, some[1]))
+        for name, metric in report.metrics.items():
             held[name] += metric.low <= whole[name] <= metric.high
     for name, count in held.items():
         print(
@@ -342,17 +422,21 @@ def spent(what: str, name: str, rows: int, call: Any) -> None:
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "parts", nargs="*", default=["risk", "parity", "suspects", "diagnose", "coverage", "explain", "timing"]
-    )
+    parser.add_argument("parts", nargs="*", default=PARTS)
     parser.add_argument("--only", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--part", default="test", choices=["val", "test"], help="for parity: val to make choices by")
+    parser.add_argument("--of", help="for probe: one application")
     given = parser.parse_args()
+    if given.of:
+        probed(given.of)
+        return
     runs = {
         "risk": lambda: risk(given.only, given.seeds),
         "suspects": lambda: suspects(given.seeds),
         "diagnose": lambda: diagnose(given.seeds),
+        "curve": lambda: foresight(given.seeds),
+        "probe": probe,
         "coverage": coverage,
         "explain": explain,
         "timing": timing,

@@ -2,11 +2,24 @@ import numpy as np
 import pytest
 
 from apptemplates.evaluation import metrics
-from apptemplates.evaluation.calibration import fit_temperature, reliability, wilson
+from apptemplates.evaluation.calibration import chance_ece, fit_temperature, reliability, wilson
 
 
 def sigmoid(logits):
     return 1 / (1 + np.exp(-logits))
+
+
+def test_chance_alone_makes_an_error_of_few_answers():
+    rng = np.random.default_rng(0)
+    true, held = 0.05, 0
+    for _ in range(200):
+        said = rng.random(300)
+        truth = rng.random(300) < np.clip(np.where(said < 0.5, said + true, said - true), 0, 1)
+        held += metrics.ece(truth.astype(int), said) - chance_ece(said) <= true
+    assert held >= 190
+    assert chance_ece(rng.random(300)) > 3 * chance_ece(rng.random(6000)) > 0
+    kept = np.eye(3)[rng.integers(0, 3, 50)]
+    assert chance_ece(kept) == 0  # what is certain can not miss by chance
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])

@@ -7,29 +7,31 @@ import apptemplates as at
 from apptemplates.data import synthetic_loans
 from apptemplates.data.schema import DataError
 from apptemplates.evaluation import diagnosis
+from apptemplates.evaluation.diagnosis import Frozen
 
 
 def blobs(n, seed, classes=3):
     rng = np.random.default_rng(seed)
     place = rng.integers(0, classes, n)
-    return (rng.normal(size=(n, 8)) + 1.6 * np.eye(classes, 8)[place]).astype("float32"), place
+    features = (rng.normal(size=(n, 8)) + 1.6 * np.eye(classes, 8)[place]).astype("float32")
+    return Frozen(features, place, tuple("abcdefgh"[:classes]))
 
 
 def test_wrong_labels_are_named_first_and_counted():
-    features, place = blobs(2_000, 0)
+    features, place, names = blobs(2_000, 0)
     rng = np.random.default_rng(1)
     features += 2 * np.eye(3, 8)[place]  # far apart, so that the labels can be told
     wrong = rng.choice(2_000, 100, replace=False)
     spoilt = place.copy()
     spoilt[wrong] = (place[wrong] + 1) % 3
-    found = diagnosis.diagnose(features, spoilt, blobs(300, 2), seed=0)
+    found = diagnosis.diagnose(Frozen(features, spoilt, names), blobs(300, 2), seed=0)
     first = {row for row, _ in found["suspects"]}
     assert len(found["suspects"]) == 100 and len(first & set(wrong.tolist())) > 85
     assert 0.035 < found["wrong"] < 0.07
 
 
 def test_more_rows_are_better_and_the_law_is_followed():
-    found = diagnosis.diagnose(*blobs(1_600, 0), blobs(3_000, 1), seed=0)
+    found = diagnosis.diagnose(blobs(1_600, 0), blobs(3_000, 1), seed=0)
     rows, scores = zip(*found["curve"], strict=True)
     assert rows == (100, 200, 400, 800, 1_600) and scores[-1] > scores[0]
     law = [[n, 1 - 2 * n**-0.5] for n in (100, 200, 400, 800)]
@@ -39,10 +41,58 @@ def test_more_rows_are_better_and_the_law_is_followed():
     assert diagnosis.foreseen([[n, 0.9 - n / 1e4] for n in (100, 200, 400, 800)]) is None  # it gets no better
 
 
+def test_how_many_more_a_score_needs():
+    law = [[n, 1 - 2 * n**-0.5] for n in (100, 200, 400, 800)]
+    assert diagnosis.needed(law, wished=0.95) == pytest.approx(800)  # 1,600 rows leave an error of .05
+    assert diagnosis.needed(law, wished=0.5) == 0
+    assert diagnosis.needed(law, wished=0.999) == float("inf")
+    assert diagnosis.needed([[n, 0.8] for n in (100, 200, 400, 800)]) is None
+
+
+def rare(n, few, seed):
+    """Three classes of which the last is rare and hard."""
+    features, place, names = blobs(n, seed)
+    kept = np.flatnonzero(place != 2)[: n - few], np.flatnonzero(place == 2)[:few]
+    kept = np.concatenate(kept)
+    features = features + 1.2 * np.eye(3, 8)[place] * (place != 2)[:, None]
+    return Frozen(features[kept], place[kept], names)
+
+
+def test_the_class_that_needs_more_is_named_and_the_number_is_about_right():
+    held_out = rare(6_000, 2_000, 1)
+    found = diagnosis.diagnose(rare(1_500, 40, 0), held_out, seed=0)
+    weakest = found["weakest"]
+    assert weakest["name"] == "c" and weakest["curve"][-1][0] == 40
+    before, after = weakest["curve"][0][1], weakest["curve"][-1][1]
+    assert after > before + 0.05
+    told = diagnosis.notes(found)["what would help most"]
+    assert told.startswith("'c' is found least often: recall ")
+    # what is said of twice its records holds when they are there
+    _, said = diagnosis.foreseen(weakest["curve"])
+    more = diagnosis.diagnose(rare(1_500, 80, 0), held_out, seed=0)["weakest"]["curve"][-1]
+    assert more[0] == 80 and more[1] == pytest.approx(said, abs=0.03)
+
+
+def test_sentences_of_what_would_help():
+    def told(*recalls):
+        curve = [[n, r] for n, r in zip((50, 100, 200, 400), recalls, strict=True)]
+        return diagnosis.wish({"name": "fray", "curve": curve})
+
+    assert "about 1,200 more of them for a recall of 0.95" in told(*(1 - 2 * n**-0.5 for n in (50, 100, 200, 400)))
+    assert "other features would help more" in told(0.8, 0.8, 0.8, 0.8)
+    assert "no class needs more" in told(0.9, 0.93, 0.95, 0.97)
+    assert "more than 20 times" in told(0.5, 0.51, 0.52, 0.53)
+
+
+def test_a_class_with_few_held_out_rows_is_not_judged():
+    found = diagnosis.diagnose(rare(600, 30, 0), rare(300, 5, 1), seed=0)
+    assert found["weakest"]["name"] in ("a", "b")
+
+
 def test_of_one_class_nothing_is_told():
-    features, _ = blobs(50, 0)
-    found = diagnosis.diagnose(features, np.zeros(50, int), blobs(20, 1), seed=0)
-    assert found == {"rows": 50, "curve": [], "suspects": [], "wrong": None} and diagnosis.notes(found) == {}
+    features, _, names = blobs(50, 0)
+    found = diagnosis.diagnose(Frozen(features, np.zeros(50, int), names), blobs(20, 1), seed=0)
+    assert found == {**diagnosis.NOTHING, "rows": 50} and diagnosis.notes(found) == {}
 
 
 def test_fit_notes_it_and_every_report_reads_it():

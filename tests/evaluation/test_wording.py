@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from apptemplates.evaluation.intervals import Metric
-from apptemplates.evaluation.wording import inside, measured, number, plain, sentence
+from apptemplates.evaluation.wording import inside, measured, number, plain, rounded_up, sentence
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,7 @@ def test_metrics_lists_and_sentences():
     assert plain({"a": [1, 2.5], "b": "x"}) == "a: 1, 2.500; b: x"
     assert inside("Leave it out.") == "leave it out" and inside("TX_FRAUD is empty.") == "TX_FRAUD is empty"
     assert sentence("average precision") == "Average precision"
+
+
+def test_what_is_only_roughly_known_has_two_digits():
+    assert [rounded_up(n) for n in (0.2, 7.1, 43.01, 431, 12_345)] == [1, 8, 44, 440, 13_000]

@@ -206,10 +206,10 @@ def test_a_word_that_only_the_test_has(app, clips):
 def test_check_sees_copies_and_other_rates(clips):
     doubled = {name: np.concatenate([column[:100], column[:3]]) for name, column in clips.items()}
     doubled["command"][100] = "left" if doubled["command"][0] == "go" else "go"
-    found = {one.code: one.message for one in at.VoiceCommandRecognizer().check(doubled).findings}
+    found = {one.code: one.message for one in at.VoiceCommandRecognizer().check(doubled, probe=False).findings}
     assert found["two-labels"].startswith("2 sounds are there under different labels, first the one in row 0 (")
     assert found["same-sound"] == "3 of 103 sounds are exact copies of an earlier one."
-    codes = [one.code for one in at.VoiceCommandRecognizer(rate=8000).check(clips).findings]
+    codes = [one.code for one in at.VoiceCommandRecognizer(rate=8000).check(clips, probe=False).findings]
     assert "odd-lengths" in codes
 
 
@@ -347,6 +347,7 @@ def test_errors_of_sounds_and_of_streams_are_one_kind():
 def test_frozen_features_know_words_that_were_never_learned_as_none(app, clips):
     records, _ = app.record.check("test", {name: column[:6] for name, column in clips.items()})
     records[app.command] = np.array(["never heard", *records[app.command][1:]], object)
-    features, place = app.frozen(Part.of(app, records, app.state_))
+    features, place, names = app.frozen(Part.of(app, records, app.state_))
     assert features.shape[0] == 6 and features.ndim == 2 and place[0] == -1
+    assert names == app.commands
     assert [app.commands[one] for one in place[1:]] == records[app.command][1:].tolist()
