@@ -280,6 +280,10 @@ class Contract(abc.ABC):
         """
         return None
 
+    def chances(self, inputs: Table) -> Any:
+        """Names of the classes, and the chance (n, c) of each for prepared queries; None where there are no classes."""
+        return None
+
     def frozen(self, part: Part) -> Any:
         """Features of a fitted template that learn no more, and classes, as `evaluation.diagnosis.Frozen`.
 

@@ -42,8 +42,8 @@ class Estimate:
     def sentence(self) -> str:
         """What it comes to."""
         return (
-            f"It would take at most about {duration(self.seconds)} on this machine, and a {self.headline} of "
-            f"{self.low:.3g} to {self.high:.3g} is likely."
+            f"It would take at most about {duration(self.seconds)} on this machine; its {self.headline} is likely to "
+            f"lie between {self.low:.3g} and {self.high:.3g}."
         )
 
     def notes(self) -> dict[str, str]:

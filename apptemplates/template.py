@@ -121,6 +121,19 @@ class Template(Contract):
         """The same choices, with changes, and nothing learned."""
         return type(self)(**{**self.get_params(), **changes})
 
+    def __sklearn_clone__(self) -> Self:
+        return self.clone()
+
+    def __copy__(self) -> Self:
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(self.__dict__)
+        return fresh
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from apptemplates.deploy import packed
+
+        return packed.reduced(self)
+
     def set_policy(self, **arguments: Any) -> Self:
         """Decides anew, without learning anew: the arguments are those of `Policy`; what is not named falls away."""
         policy = Policy(**arguments)
@@ -342,6 +355,18 @@ class Template(Contract):
                 if fast is None:
                     fast = self.fast_ = Fast(self.model_, None, self.golden_)
         return fast
+
+    def estimator(self) -> Any:
+        """This template, unfitted, as a classifier of scikit-learn; see `estimator.TemplateClassifier`.
+
+        Raises:
+            TypeError: The answers are no classes.
+        """
+        if type(self).chances is Contract.chances:
+            raise TypeError(f"{self.name} has no estimator: its answers are no classes that scikit-learn could judge.")
+        from apptemplates.estimator import TemplateClassifier
+
+        return TemplateClassifier(self.clone())
 
     # ---- judging -----------------------------------------------------------
 

@@ -42,6 +42,20 @@ def test_dependencies_have_lower_bounds_only(setup):
             assert re.fullmatch(r"[A-Za-z0-9_-]+>=[0-9.]+", line), line
 
 
+def test_a_wheel_holds_every_part_and_every_saved_model(setup):
+    named = set(setup["options"]["packages"].split())
+    parts = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "apptemplates").rglob("__init__.py")}
+    assert named == parts | {"apptemplates.saved_models"}
+    assert "apptemplates.saved_models = saved_models" in setup["options"]["package_dir"]
+    assert "*/*" in setup["options.package_data"]["apptemplates.saved_models"].split()
+    assert "graft saved_models" in (ROOT / "MANIFEST.in").read_text().splitlines()
+    models = {path.parent for path in (ROOT / "saved_models").glob("*/manifest.json")}
+    assert {path.name for path in models} == {entry.file for entry in apptemplates._catalogue.ENTRIES}
+    files = [file for path in models for file in path.rglob("*") if file.is_file()]
+    assert all(file.parent in models for file in files)  # no deeper than the pattern reaches
+    assert sum(file.stat().st_size for file in files) < 25e6
+
+
 def test_every_part_is_packaged(setup):
     assert (ROOT / "apptemplates" / "py.typed").exists()
     assert "py.typed" in setup["options.package_data"]["apptemplates"]

@@ -19,7 +19,10 @@ from apptemplates.deploy.folder import STATE, ArchiveError
 
 Table = dict[str, np.ndarray]
 
-SAVED_MODELS = Path(__file__).parents[2] / "saved_models"  # there in a clone, and where it was installed with -e
+# within the package where it was installed from a wheel; in a clone, and where it was installed with -e, beside it
+SAVED_MODELS = next(
+    (place for up in (1, 2) if (place := Path(__file__).parents[up] / "saved_models").is_dir()), Path("saved_models")
+)
 
 
 # ---- saving ----------------------------------------------------------------

@@ -154,7 +154,7 @@ def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15, befo
     }
     axes.errorbar(said, share, yerr=spread, label=label, **style)
     if before is not None:
-        axes.legend(frameon=False, fontsize=9, loc="upper left")
+        axes.legend(frameon=False, fontsize=9)
     return figure
 
 

@@ -223,7 +223,7 @@ class FraudDetector(Template):
     def portion(self, records: Table) -> tuple[Table, float]:
         if self.time is None:
             return super().portion(records)
-        latest = np.sort(np.argsort(records[self.time], kind="stable")[-8_000:])  # whose histories are whole
+        latest = np.sort(np.argsort(records[self.time], kind="stable")[-20_000:])  # whose histories are whole
         return take(records, latest), len(latest) / max(1, rows(records))
 
     def build_preprocessor(self, train: Part) -> keras.Model:
@@ -283,6 +283,10 @@ class FraudDetector(Template):
 
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
+
+    def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
+        chance = self.call_(inputs)["probability"]
+        return ("0", "1"), np.stack([1 - chance, chance], axis=1)
 
     def frozen(self, part: Part) -> Frozen | None:
         if self.label is None:

@@ -293,6 +293,9 @@ class MedicalScanClassifier(Template):
         refer = Unsure(name="refer")(sure)
         return keras.Model(entries, {"chances": chances, "said": said, "sure": sure, "refer": refer})
 
+    def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
+        return self.classes.names, self.call_(inputs)["chances"]
+
     def frozen(self, part: Part) -> Frozen | None:
         if self.classes.several:
             return None

@@ -274,6 +274,10 @@ class RiskScorer(Template):
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
+    def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
+        chance = self.call_(inputs)["probability"]
+        return ("0", "1"), np.stack([1 - chance, chance], axis=1)
+
     def frozen(self, part: Part) -> Frozen | None:
         words = ("= 0", "= 1") if self.event is None else (f"not {self.event}", f"= {self.event}")
         names = tuple(f"{self.label} {word}" for word in words)

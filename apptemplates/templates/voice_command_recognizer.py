@@ -389,6 +389,9 @@ class VoiceCommandRecognizer(Template):
         found = streams.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
         return np.sort([one.probability for one in found])[::-1]
 
+    def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
+        return self.commands, self.call_(inputs)["chances"]
+
     def frozen(self, part: Part) -> Frozen | None:
         pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
         place = [self.commands.index(word) if word in self.commands else -1 for word in part.records[self.command]]
@@ -419,7 +422,7 @@ class VoiceCommandRecognizer(Template):
             wrong=answers["command"] != words_,
             sure=answers["probability"],
             truth=np.array([names.index(word) if word in names else -1 for word in words_]),
-            chances=self.call_(inputs)["chances"],
+            chances=self.chances(inputs)[1],
             temperature=self.learned_.get("temperature"),
         )
 
