@@ -31,8 +31,10 @@ class TemplateClassifier(ClassifierMixin, BaseEstimator):
         template_: The fitted template, with its report, policy and everything else.
 
     Example:
-        >>> from sklearn.model_selection import cross_val_score
-        >>> scores = cross_val_score(at.RiskScorer(label="default").estimator(), frame, y, scoring="roc_auc")
+        >>> import apptemplates as at
+        >>> estimator = at.RiskScorer(epochs=3).estimator()
+        >>> estimator.fit([[0.1], [0.2], [0.8], [0.9]] * 20, ["low", "low", "high", "high"] * 20).classes_.tolist()
+        ['high', 'low']
     """
 
     def __init__(self, template: Any) -> None:

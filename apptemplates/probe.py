@@ -1,23 +1,25 @@
 """What a fit would take and come to, told from a short one of a part of the records."""
 
 import math
+import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from apptemplates import learning, training
-from apptemplates.data.table import Table
+from apptemplates.data.table import Table, rows
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.wording import rounded_up
 
+STATM = Path("/proc/self/statm")  # where Linux says how much memory a process holds
 SECONDS = 2.5  # of learning in each stage, once its first step is through
 STEEPEST = 0.35  # the power of the number of records that errors fall with, at most
-COPIES = 3  # how often a record is held while it is learned from: as it is, shuffled, and as a batch's source
-GRADIENTS = 4  # numbers for each weight while it learns: itself, its slope and two means of Adam
+COPIES = 4  # how often a record is held while it is learned from: as it is, as features, shuffled, in a batch's source
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Estimate:
     Args:
         share: Of the records that were tried.
         seconds: At most, on this machine; fewer where learning stops early.
-        megabytes: Of memory, beside what the records take already.
+        megabytes: Of memory, beside what the records and TensorFlow take already; NaN where it can not be measured.
         headline: The metric that is foreseen.
         low, high: Where it is likely to lie on the rows held out.
     """
@@ -49,9 +51,12 @@ class Estimate:
     def notes(self) -> dict[str, str]:
         """In words, for a report."""
         tried = f"from a short fit of {self.share:.0%} of the records"
-        return {
-            "fit would take": f"at most about {duration(self.seconds)} on this machine ({tried})",
-            "memory it would take": f"about {rounded_up(self.megabytes):,} MB beside TensorFlow and the records",
+        told = {"fit would take": f"at most about {duration(self.seconds)} on this machine ({tried})"}
+        if not math.isnan(self.megabytes):
+            told["memory it would take"] = (
+                f"about {rounded_up(self.megabytes):,} MB beside TensorFlow and the records ({tried})"
+            )
+        return told | {
             f"likely {self.headline}": f"{self.low:.3g} to {self.high:.3g} on held-out records ({tried})",
         }
 
@@ -64,9 +69,13 @@ class Pace(keras.callbacks.Callback):
         self.stages: list[dict[str, float]] = []  # seconds and steps that were timed, steps a pass, seconds to validate
         self.first: float | None = None
         self.last, self.done, self.began = 0.0, 0, 0.0
+        self.most, self.features = (
+            resident(),
+            0,
+        )  # megabytes at most, and bytes of what the network is given of a record
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.stages.append({"seconds": 0.0, "steps": 0.0, "pass": 1.0, "validating": 0.0, "weights": 0.0})
+        self.stages.append({"seconds": 0.0, "steps": 0.0, "pass": 1.0, "validating": 0.0})
         self.first = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -89,7 +98,9 @@ class Pace(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.stages[-1] |= {"pass": self.done + 1.0, "weights": float(self.model.count_params())}
+        self.stages[-1]["pass"] = self.done + 1.0
+        self.most = max(self.most, resident())
+        self.features = 4 * sum(math.prod(side or 1 for side in entry.shape) for entry in self.model.inputs)
         if self.first is not None and time.monotonic() - self.first > SECONDS and self.stages[-1]["steps"]:
             self.model.stop_training = True
 
@@ -116,7 +127,7 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
     """
     some, share = app.portion(records)
     changes: dict[str, Any] = {"refit": False} if hasattr(app, "refit") else {}
-    short, pace, began = app.clone(**changes), Pace(), time.monotonic()
+    short, pace, before, began = app.clone(**changes), Pace(), resident(), time.monotonic()
     learning.learn(
         short, some, validation=None, sample_weight=None, clock=training.Clock(None), checkpoint=None,
         diagnose=False, callbacks=(pace,), verbose=0,
@@ -132,17 +143,25 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
         # learned from all records anew, the held-out ones among them
         longer = max(longer, passes * steps / max(stage["steps"], 1.0))
         learned += passes * (step * steps * (1 + 1.25 * again) + stage["validating"] / share)
-    weights = max((stage["weights"] for stage in pace.stages), default=0.0)
+    grown = max(pace.most, resident()) - before
     held = sum(column.nbytes for column in short.prepare_records(some, short.open_state({})).values())
+    held += pace.features * rows(some)
     low, high = likely(short.report_, longer)
     return Estimate(
         share=share,
         seconds=beside * (1 + 0.5 * again) + decoding + learned,
-        megabytes=(held / share * COPIES + weights * 4 * GRADIENTS) / 1e6,
+        megabytes=grown + (1 / share - 1) * held * COPIES / 2**20,
         headline=next(iter(short.report_.metrics)),
         low=low,
         high=high,
     )
+
+
+def resident() -> float:
+    """Megabytes of memory that this process holds; NaN where the system does not say."""
+    if not STATM.exists():
+        return float("nan")
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def likely(report: Report, times: float) -> tuple[float, float]:

@@ -44,9 +44,11 @@ def bootstrap(
         rows); its ends are NaN where no draw had a value or there are fewer than two rows or groups to draw from.
 
     Example:
-        >>> bootstrap(lambda truth, answers: {"accuracy": metrics.accuracy(truth["y"], answers["alarm"])},
-        ...           {"y": y}, {"alarm": alarm})["accuracy"]
-        Metric(value=0.93, low=0.91, high=0.95)
+        >>> y, said = np.arange(1000) % 2, np.where(np.arange(1000) < 930, np.arange(1000) % 2, 0)
+        >>> found = bootstrap(lambda truth, answers: {"accuracy": np.mean(truth["y"] == answers["said"])},
+        ...                   {"y": y}, {"said": said})["accuracy"]
+        >>> found.value, found.low < 0.965 < found.high
+        (0.965, True)
 
     Reference:
         Efron, Tibshirani (1993), An Introduction to the Bootstrap.

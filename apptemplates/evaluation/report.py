@@ -49,10 +49,10 @@ class Report:
         attributions: of an explanation, method -> for each answer the numbers of its parts; not kept in files.
 
     Example:
-        >>> report = app.evaluate("august.parquet")
-        >>> report.metrics["average precision"].value
-        0.712
-        >>> report.save("report.html")
+        >>> report = Report(title="August", metrics={"average precision": Metric(0.712, 0.69, 0.735)})
+        >>> report
+        Report: August (evaluation)
+          average precision  0.712 (0.690 to 0.735)
     """
 
     title: str

@@ -20,6 +20,7 @@ Everything is chosen by rows that the template holds out of the training part.
 import argparse
 import os
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ import apptemplates as at
 from apptemplates.contract import Part
 from apptemplates.evaluation import certainty, diagnosis, intervals, metrics, randomised
 from apptemplates.evaluation.report import Report
+from apptemplates.probe import resident
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"]) / "tabular"
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -292,8 +294,6 @@ def probe() -> None:
 
 def probed(name: str) -> None:
     """The same of one application, with the choices of its saved model."""
-    import resource
-
     tables = labelled("train")
     if name == "fraud_detector":
         import fraud_detector
@@ -305,20 +305,23 @@ def probed(name: str) -> None:
     app = at.load(SAVED / name).clone()
     for what, value in app.check(table).notes.items():
         print(f"{name}: {what}: {value}", flush=True)
-    before, start = resident(), time.time()
+    before, start, held = resident(), time.time(), [0.0]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            held.append(resident())
+
+    threading.Thread(target=watch, daemon=True).start()
     app.fit(table, verbose=0)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    over.set()
+    most = max(held) - before
     headline, metric = next(iter(app.report_.metrics.items()))
     print(
         f"{name}: fit took {(time.time() - start) / 60:.1f} minutes and at most {most:.0f} MB more than before; "
         f"{headline} {metric.value:.3f} on the rows held out",
         flush=True,
     )
-
-
-def resident() -> float:
-    """Megabytes of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def say(told: tuple[float, float] | None) -> str:
