@@ -112,9 +112,10 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     finetune.add_argument("--learning-rate", type=float, metavar="NUMBER", help="highest step size")
     learning_of(finetune)
 
-    predict = command("predict", run_predict, "answer queries, as csv on standard output or as a file")
+    predict = command("predict", run_predict, "answer queries, on standard output or as a file")
     folder_of(predict)
-    data_of(predict, "queries")
+    data_of(predict, "queries, or several files of pictures or sounds", several=True)
+    predict.add_argument("--form", choices=("csv", "jsonl"), default="csv", help="of standard output (default: csv)")
     predict.add_argument(
         "--out", type=_file_ending(ANSWERS), metavar="FILE", help=f"file to write, ending in {', '.join(ANSWERS)}"
     )
@@ -156,10 +157,11 @@ def folder_of(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="a saved template; load only folders you trust")
 
 
-def data_of(parser: argparse.ArgumentParser, what: str) -> None:
+def data_of(parser: argparse.ArgumentParser, what: str, several: bool = False) -> None:
     """Adds the data."""
     parser.add_argument(
         "data",
+        nargs="+" if several else None,
         help=f"{what}: a .csv, .tsv, .parquet, .jsonl (or .gz of one), a folder of pictures or sounds, or tfds:name",
     )
 
@@ -317,15 +319,21 @@ def run_finetune(arguments: argparse.Namespace) -> None:
 
 
 def run_predict(arguments: argparse.Namespace) -> None:
-    """Writes the answers."""
-    answers = _load(arguments.folder).predict(arguments.data)
+    """Writes the answers; of several files each with its name."""
+    app, data = _load(arguments.folder), arguments.data
+    if len(data) > 1 and (app._media is None or len(app.query) > 1):
+        raise ChoiceError(
+            f"predict: {app.name} takes one file or folder. Received: {len(data)}, {', '.join(data[:3])}."
+        )
+    answers = app.predict(data if len(data) > 1 else data[0])
+    if len(data) > 1:
+        answers.insert(0, "file", data)
     out = arguments.out
-    if out is None:
-        answers.to_csv(sys.stdout, index=False)
-    elif out.suffix.lower() == ".csv":
-        answers.to_csv(out, index=False)
-    elif out.suffix.lower() == ".jsonl":
-        answers.to_json(out, orient="records", lines=True, force_ascii=False, date_format="iso")
+    form = f".{arguments.form}" if out is None else out.suffix.lower()
+    if form == ".csv":
+        answers.to_csv(out or sys.stdout, index=False)
+    elif form == ".jsonl":
+        answers.to_json(out or sys.stdout, orient="records", lines=True, force_ascii=False, date_format="iso")
     else:
         answers.to_parquet(out, index=False)
     problems = int((answers["problem"] != "").sum())

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,6 +61,23 @@ def test_demo_again_replaces_its_own_and_nothing_else(place, capfd, tmp_path):
     (tmp_path / "model" / "mine.txt").write_text("mine")
     code, _, err = run(capfd, "demo", "--folder", tmp_path)
     assert code == 1 and "is not a saved template, it holds 'mine.txt'" in err
+
+
+def test_predict_several_files_and_lines_of_json(tmp_path, capfd):
+    noise = np.random.default_rng(0).normal(0, 800, 16_000).astype("<i2")
+    for name in ("a.wav", "b.wav"):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(noise.tobytes())
+    (tmp_path / "c.wav").write_bytes(b"")
+    files = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    code, out, err = run(capfd, "predict", "voice_command_recognizer", *files, "--form", "jsonl")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and "3 answers, 1 with a problem" in err
+    assert [answer["file"] for answer in answers] == [str(file) for file in files]
+    assert answers[0]["command"] == answers[1]["command"] == "_silence_" and "empty" in answers[2]["problem"]
+    code, _, err = run(capfd, "predict", "risk_scorer", *files)
+    assert code == 1 and "predict: RiskScorer takes one file or folder. Received: 3, " in err
 
 
 def test_predict_to_standard_output_and_files(place, capfd):

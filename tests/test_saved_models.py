@@ -1,6 +1,8 @@
 """The folders in saved_models open, hold no record, and answer as they did when they were made."""
 
+import hashlib
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 import apptemplates as at
 from apptemplates.data import synthetic, synthetic_pictures
+from apptemplates.evaluation.report import jsonable
 
 FOLDER = Path(__file__).parents[1] / "saved_models"
 
@@ -138,3 +141,70 @@ def test_risk_scorer_holds_no_person_and_answers_one():
     young = scorer.predict_one({**somebody, "age": 19, "education": "11th", "education-num": 7, "hours-per-week": 15})
     assert young["probability"] < answer["probability"] - 0.2
     assert "sex" not in scorer.query and scorer.report_.notes["sex: demographic parity ratio"] < 0.8
+
+
+# ---- code of today, folders of yesterday -------------------------------------
+
+EARLIER = Path(__file__).parent / "earlier_answers.json"
+
+
+def questions(app):
+    """A few made-up queries of an application, the same on every machine."""
+    random = np.random.default_rng(7)
+    if app.name == "FraudDetector":
+        made_up = synthetic.payments(12)
+        names = {"time": "TX_DATETIME", "amount": "TX_AMOUNT", "card": "CUSTOMER_ID", "terminal": "TERMINAL_ID"}
+        return {ours: made_up[theirs] for theirs, ours in names.items()}
+    if app.name == "FaceVerifier":
+        faces = synthetic_pictures.faces(4, 2, seed=7)["image"]
+        return {"first": faces[:6], "second": faces[2:8]}
+    if app.name == "MedicalScanClassifier":
+        return {"image": random.integers(0, 256, (4, 28, 28), np.uint8)}
+    if app.name == "Recommender":
+        return {"history": [["item-0010", "item-0011"], ["item-0100"], []]}
+    if app.name == "TextGenerator":
+        return {"prompt": ["ROMEO:", "My lord, "]}
+    if app.name == "VoiceCommandRecognizer":
+        return {"sound": random.normal(0, 0.1, (3, 16_000)).astype("float32")}
+    words = {name: field for name, field in app.query.items() if field.kind == "category"}
+    return {
+        name: np.array(["", "Private", "Male"], object) if name in words else random.uniform(1, 60, 3).round(1)
+        for name in app.query
+    }
+
+
+def said(app):
+    """The answers as plain values, numbers to four digits."""
+    answers = app.predict(questions(app)).to_dict("list")
+    return json.loads(json.dumps(jsonable(answers)), parse_float=lambda number: round(float(number), 4))
+
+
+@pytest.mark.parametrize("name", sorted(folder.parent.name for folder in FOLDER.glob("*/manifest.json")))
+def test_a_folder_of_earlier_code_opens_and_answers_as_it_did(name):
+    """The folders and their answers were made by earlier code; who makes one anew writes its answers anew, too.
+
+    python tests/test_saved_models.py
+    """
+    earlier = json.loads(EARLIER.read_text("utf-8"))[name]
+    app = at.load(FOLDER / name)
+    now = said(app)
+    assert earlier["manifest"] == mark(name), f"{name} was made anew; write its answers anew as well"
+    assert now.keys() == earlier["answers"].keys()
+    for column, values in earlier["answers"].items():
+        if values and isinstance(values[0], float):
+            np.testing.assert_allclose(now[column], values, atol=2e-3)
+        elif app.name == "TextGenerator":  # what is drawn may turn at a last digit
+            assert [text[:4] for text in now[column]] == [text[:4] for text in values], column
+        else:
+            assert now[column] == values, column
+
+
+def mark(name):
+    """What tells one making of a folder from another."""
+    return hashlib.sha256((FOLDER / name / "manifest.json").read_bytes()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    made = {file.parent.name for file in FOLDER.glob("*/manifest.json")}
+    found = {name: {"manifest": mark(name), "answers": said(at.load(FOLDER / name))} for name in sorted(made)}
+    EARLIER.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

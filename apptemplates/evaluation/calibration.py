@@ -86,7 +86,7 @@ def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 15, equa
 
 
 def chance_ece(probability: np.ndarray, draws: int = 200, seed: int = 0) -> float:
-    """The ECE that chance alone brings to answers that keep their word, exceeded in one of forty such sets of answers.
+    """The ECE that chance alone brings to answers that keep their word, exceeded in one of twenty such sets of answers.
 
     The ECE of rows is never more than this above the true one, at that sureness: it is the distance between what was
     said and what happened, and what happened lies no farther from its mean than in such a set.
@@ -99,7 +99,7 @@ def chance_ece(probability: np.ndarray, draws: int = 200, seed: int = 0) -> floa
     said = probability.max(axis=1) if probability.ndim == 2 else probability
     random = np.random.default_rng(seed)
     found = [ece((random.random(len(said)) < said).astype(int), said) for _ in range(draws)]
-    return float(np.quantile(found, 0.975, method="weibull"))
+    return float(np.quantile(found, 0.95, method="weibull"))
 
 
 def wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
