@@ -136,7 +136,10 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export = command("export", run_export, "write the model in a form that other programs run")
     folder_of(export)
     export.add_argument("path", help="a new place")
-    export.add_argument("--form", default="saved_model", help="saved_model or litert (default: %(default)s)")
+    export.add_argument("--form", default="saved_model", help="saved_model, litert or onnx (default: %(default)s)")
+    export.add_argument("--quantize", metavar="HOW", help="of litert: int8, full_int8, float16 or auto")
+    export.add_argument("--max-drop", type=float, default=0.01, metavar="NUMBER", help="of the headline, at most")
+    export.add_argument("--records", metavar="DATA", help="held-out records with their truth, to measure the loss by")
     name_of(command("check-template", run_check_template, "run the contract every application must hold"))
     return parser
 
@@ -383,11 +386,14 @@ def run_explain(arguments: argparse.Namespace) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Writes another form of the model."""
-    from apptemplates.deploy.export import FORMS
+    from apptemplates.deploy.export import check_choices
 
-    if arguments.form not in FORMS:
-        raise ChoiceError(f"export: form must be one of {', '.join(FORMS)}. Received: {arguments.form!r}.")
-    _load(arguments.folder).export(arguments.path, arguments.form)
+    chosen = arguments.form, arguments.quantize, arguments.max_drop, arguments.records
+    try:
+        check_choices("export", *chosen)
+    except ValueError as error:
+        raise ChoiceError(str(error)) from None
+    _load(arguments.folder).export(arguments.path, *chosen)
     print(f"exported to {arguments.path}", file=sys.stderr)
 
 

@@ -135,18 +135,18 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
     beside = time.monotonic() - began - sum(stage["seconds"] for stage in pace.stages)
     count = short.learned_["data"]["rows"] / share
     again = bool(getattr(app, "refit", False))
-    stages, learned, longer = short.stages(), 0.0, 1 / share
+    stages, learned, longer = short.stages(), 0.0, 1.0
     for number, stage in enumerate(pace.stages):
         passes = max(1, round(stages[number % len(stages)].epochs * short.passes(round(count))))
         steps = math.ceil(stage["pass"] / share)
         step = stage["seconds"] / max(stage["steps"], 1.0)
         # learned from all records anew, the held-out ones among them
-        longer = max(longer, passes * steps / max(stage["steps"], 1.0))
+        longer = max(longer, passes * stage["pass"] / max(stage["steps"], 1.0))
         learned += passes * (step * steps * (1 + 1.25 * again) + stage["validating"] / share)
     grown = max(pace.most, resident()) - before
     held = sum(column.nbytes for column in short.prepare_records(some, short.open_state({})).values())
     held += pace.features * rows(some)
-    low, high = likely(short.report_, longer)
+    low, high = likely(short.report_, 1 / share, longer)
     return Estimate(
         share=share,
         seconds=beside * (1 + 0.5 * again) + decoding + learned,
@@ -164,21 +164,25 @@ def resident() -> float:
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def likely(report: Report, times: float) -> tuple[float, float]:
-    """Where the headline is likely to lie after so many times the steps or records, from the report of a short fit.
+def likely(report: Report, times: float, longer: float = 1.0) -> tuple[float, float]:
+    """Where the headline is likely to lie after so many times the records and passes, from the report of a short fit.
 
     The worse end is the interval of the better of the network and the simple method, as if more records brought
-    nothing; the better end has errors fall as steeply as they are known to at most.
+    nothing, and never better than what n records without an error tell, 3 / n; the better end has errors fall with the
+    records as steeply as they are known to at most, and with the root of the passes, since a network that has hardly
+    begun to learn tells little.
+
+    Reference: Hanley and Lippman-Hand, 1983, If Nothing Goes Wrong, Is Everything All Right? (the rule of three).
     """
     headline = next(iter(report.metrics))
     ours, theirs = report.metrics[headline], report.baseline["metrics"].get(headline)
     less = headline in LOWER_IS_BETTER
     if theirs is not None and not np.isnan(theirs.value) and ((theirs.value < ours.value) == less):
         ours = theirs
-    gain = times**-STEEPEST
+    gain, least = times**-STEEPEST * longer**-0.5, 3 / max(3, report.data.get("records", 0))
     if less:
-        return ours.low * gain, ours.high
-    return (ours.low, 1 - (1 - ours.high) * gain) if ours.high <= 1 else (ours.low, ours.high)
+        return ours.low * gain, max(ours.high, least)
+    return (min(ours.low, 1 - least), 1 - (1 - ours.high) * gain) if ours.high <= 1 else (ours.low, ours.high)
 
 
 def duration(seconds: float) -> str:

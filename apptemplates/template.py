@@ -448,12 +448,31 @@ class Template(Contract):
 
         return archive.load(folder, cls)
 
-    def export(self, path: str | Path, form: str = "saved_model") -> Path:
-        """Writes the model in a form that other programs run; opened again and compared before it counts."""
+    def export(
+        self,
+        path: str | Path,
+        form: str = "saved_model",
+        quantize: str | None = None,
+        max_drop: float = 0.01,
+        records: Any = None,
+    ) -> Path:
+        """Writes the model in a form that other programs run; opened again and compared before it counts.
+
+        Args:
+            path: A new place.
+            form: "saved_model", "litert" or "onnx".
+            quantize: Of "litert": "int8", "full_int8", "float16", or "auto" for the smallest within `max_drop`.
+            max_drop: Largest loss of the headline metric that quantising may cost.
+            records: Held-out ones with their truth, by which that loss is measured.
+
+        Raises:
+            ValueError: There is no such form, or it can not be quantised so.
+            ArchiveError: The place is taken, the graph has no such form, or it answers differently.
+        """
         from apptemplates.deploy import export
 
         self._check_fitted()
-        return export.export(self, path, form)
+        return export.export(self, path, form, quantize, max_drop, records)
 
     def pack_state(self, share: bool) -> Table:
         """Everything that `state.npz` holds, by name."""

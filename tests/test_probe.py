@@ -59,7 +59,7 @@ def test_what_a_part_can_not_tell_is_said():
 
 
 def report(ours, theirs, headline="accuracy"):
-    return Report(title="t", metrics={headline: ours}, baseline={"metrics": {headline: theirs}})
+    return Report(title="t", metrics={headline: ours}, baseline={"metrics": {headline: theirs}}, data={"records": 100})
 
 
 def test_what_is_likely():
@@ -71,6 +71,11 @@ def test_what_is_likely():
     ours, theirs = Metric(0.2, 0.1, 0.3), Metric(0.3, 0.2, 0.4)
     assert probe.likely(report(ours, theirs, "equal error rate"), 10.0) == pytest.approx((0.1 * 10**-0.35, 0.3))
     assert probe.likely(report(ours, Metric(float("nan"))), 1.0) == pytest.approx((0.1, 0.3))
+    far = probe.likely(report(ours, ours), 1.0, longer=100.0)  # hardly begun: much may still come
+    assert far == pytest.approx((0.1, 1 - 0.7 * 0.1))
+    right, none = Metric(1.0, 1.0, 1.0), Metric(0.0, 0.0, 0.0)
+    assert probe.likely(report(right, theirs), 5.0) == pytest.approx((0.97, 1.0))
+    assert probe.likely(report(none, ours, "equal error rate"), 5.0) == pytest.approx((0.0, 0.03))
 
 
 def test_durations_are_said_roughly():

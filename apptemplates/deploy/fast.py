@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -42,11 +43,12 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
     return plain
 
 
-def convert(model: Any) -> bytes:
+def convert(model: Any, **options: Any) -> bytes:
     """The graph as a LiteRT file that answers one query: fixed batch 1, float, strings included.
 
     Args:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
+        options: for the converter, such as how to quantise.
 
     Returns:
         The flatbuffer. Its signature names inputs and outputs as `plain_names` says.
@@ -72,7 +74,7 @@ def convert(model: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger():
         path = os.path.join(folder, "one.tflite")
         try:
-            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)])
+            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)], **options)
         except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
             raise OSError(f"the temporary folder is full: {error.message}") from error
         with open(path, "rb") as file:
@@ -288,14 +290,19 @@ def _text(answers: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet_logger() -> Iterator[None]:
-    """No lines of TensorFlow's Python logger meanwhile, which in a notebook tells where temporary files are."""
+    """No lines of TensorFlow's Python logger meanwhile, which in a notebook tells where temporary files are.
+
+    Nor what its own parts warn each other of, such as an interpreter that is to be moved.
+    """
     import tensorflow as tf
 
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(level)
 

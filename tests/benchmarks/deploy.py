@@ -1,24 +1,31 @@
 """What a saved model costs where it is put to work: start-up, memory and answers without TensorFlow.
 
-    python tests/benchmarks/deploy.py
+    python tests/benchmarks/deploy.py [start forms] [--only fraud_detector ...]
 
-Of each saved model, in a process of its own: seconds from the start of the process to its first answer, memory at most,
-the median of one answer, and that of the bare LiteRT graph on the same inputs, in the same process. For comparison, the
-same with the template itself, which loads TensorFlow.
+`start`: of each saved model, in a process of its own: seconds from the start of the process to its first answer, memory
+at most, the median of one answer, and that of the bare LiteRT graph on the same inputs, in the same process. For
+comparison, the same with the template itself, which loads TensorFlow. `forms` (needs APPTEMPLATES_DATA): each saved
+model in each form that it can be exported to, how far that is from the template, what it costs of the headline on
+held-out records (at most 1,000; of the test parts, or made up where the model learned from made-up ones), how large and
+how fast it is.
 """
 
+import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import apptemplates as at
 from apptemplates.data import synthetic_pictures
 
 SAVED = Path(__file__).parents[2] / "saved_models"
+INT = (("litert", "float16"), ("litert", "int8"), ("litert", "full_int8"))
 PICTURES = synthetic_pictures.faces(2, 2, size=48)["image"]
 SOUND = (np.sin(np.arange(16_000) / 9) * 0.3).astype("float32")
 PERSON = {
@@ -87,7 +94,53 @@ def measured(name: str, way: str) -> dict[str, float]:
     return found | {"start": found["first"] - began}
 
 
-def main() -> None:
+def held_out(name: str) -> Any:
+    """Records with their truth, not learned from."""
+    import trust
+
+    from apptemplates.data import splits, synthetic_shop
+
+    if name == "recommender":
+        return splits.by_time(synthetic_shop.purchases(1000, 200), "time", 0.1)[1]
+    if name == "text_generator":
+        text = (trust.DATA.parent / "text" / "tinyshakespeare" / "input.txt").read_text()
+        return {"text": np.array([text[-60_000:]], object)}
+    trust.labelled("test")  # puts the recipes on the path
+    return trust.explained(at.load(SAVED / name), name, 1_000)
+
+
+def forms(names: list[str]) -> None:
+    """The table of forms."""
+    print("| saved model | form | largest difference | headline | change (95 % interval) | MB | p50 | size of float |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in names:
+        app, records, floats = at.load(SAVED / name), held_out(name), 0.0
+        for form, quantize in (("saved_model", None), ("onnx", None), ("litert", None), *INT):
+            what = f"{form} {quantize or 'float'}"
+            with tempfile.TemporaryDirectory() as place:
+                try:
+                    folder = app.export(Path(place) / "made", form, quantize, np.inf, records)
+                except at.ArchiveError as error:
+                    if quantize is not None or "held-out records do not come" not in str(error):
+                        print(f"| `{name}` | {what} | refused: {str(error).split(': ', 1)[1]} | | | | | |", flush=True)
+                        continue
+                    folder = app.export(Path(place) / "made", form)
+                told = json.loads((folder / "receipt.json").read_text())
+            floats = told["megabytes"] if (form, quantize) == ("litert", None) else floats
+            head = told.get("headline")
+            moved = "{:+.4f} ({:+.4f} to {:+.4f})".format(*head["change"]) if head else "not measured"
+            said = f"{head['name']} {head['here']:.4f}" if head else ""
+            share = f"{floats / told['megabytes']:.1f} x smaller" if quantize else ""
+            far = max(told["largest difference"].values(), default=0.0)
+            print(
+                f"| `{name}` | {what} | {far:.1e} | {said} | {moved} | {told['megabytes']:.2f} | "
+                f"{told['p50_ms']:.3f} ms | {share} |",
+                flush=True,
+            )
+
+
+def start() -> None:
+    """The table of start-up, memory and answers."""
     print("| saved model | first answer | memory | one answer (p50) | bare LiteRT | with TensorFlow |")
     print("|---|---|---|---|---|---|")
     for name in QUERIES:
@@ -98,6 +151,16 @@ def main() -> None:
             f"{heavy['start']:.1f} s, {heavy['megabytes']:.0f} MB |",
             flush=True,
         )
+
+
+def main() -> None:
+    """Runs what is named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["start", "forms"])
+    parser.add_argument("--only", nargs="+", default=list(QUERIES), choices=list(QUERIES))
+    given = parser.parse_args()
+    for part in given.parts:
+        {"start": start, "forms": lambda: forms(given.only)}[part]()
 
 
 if __name__ == "__main__":

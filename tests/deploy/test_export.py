@@ -1,16 +1,21 @@
 """Exported forms: opened by plain TensorFlow they answer the same, and nothing is overwritten."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import apptemplates as at
+from apptemplates.data import synthetic_pictures
 from apptemplates.deploy.export import export
 from apptemplates.deploy.folder import ArchiveError
 
 keras = pytest.importorskip("keras")
-from apptemplates.deploy import fast  # noqa: E402
+from apptemplates.deploy import fast, forms, receipts  # noqa: E402
+
+CARD = SimpleNamespace(title="Toy", answers="What comes out?", not_for="Use.")
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +30,13 @@ def app():
     outputs = {"chance of é": keras.layers.Reshape(())(score), "id": ids}
     model = keras.Model({"Amount (€)": amount, "self": card}, outputs)
     golden = {"Amount (€)": np.ones((3, 2)), "self": np.array(["a", "é", "b"], object)}
-    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden)
+    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD)
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict"),
+    pytest.mark.xdist_group("export"),  # one fit serves all
+]
 
 
 def test_saved_model_answers_the_same_in_plain_tensorflow(app, tmp_path, capfd):
@@ -52,9 +60,11 @@ def test_litert_is_one_file_that_answers_the_same(app, tmp_path):
 
     plain = keras.Input((2,), name="pair")
     model = keras.Model({"pair": plain}, {"sum": keras.layers.Dense(1)(plain)})
-    small = SimpleNamespace(model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")})
+    small = SimpleNamespace(
+        model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")}, card=CARD
+    )
     folder = export(small, tmp_path / "phone", "litert")
-    assert sorted(path.name for path in folder.iterdir()) == ["model.tflite", "receipt.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.tflite", "receipt.json"]
     run = Interpreter(model_path=str(folder / "model.tflite")).get_signature_runner()
     np.testing.assert_allclose(run(pair=np.ones((1, 2), "float32"))["sum"], small.call_(small.golden_)["sum"][:1], 1e-5)
     assert json.loads((folder / "receipt.json").read_text())["largest difference"]["sum"] < 1e-5
@@ -73,8 +83,100 @@ def test_a_place_that_can_not_be_written(app):
 
 
 def test_forms_that_are_not_there(app, tmp_path):
-    with pytest.raises(ValueError, match=r"form must be one of 'saved_model', 'litert'. Received: 'onnx'"):
+    with pytest.raises(ValueError, match=r"form must be one of 'saved_model', 'litert', 'onnx'. Received: 'pt'"):
+        export(app, tmp_path / "a", "pt")
+    with pytest.raises(ValueError, match="form 'saved_model' is not quantised; give form='litert'"):
+        export(app, tmp_path / "a", quantize="int8", records={})
+    with pytest.raises(ValueError, match="quantize needs records= with their truth, held out of learning"):
+        export(app, tmp_path / "a", "litert", quantize="int8")
+    with pytest.raises(ValueError, match=r"quantize must be one of .*'auto', or None. Received: 'int4'"):
+        export(app, tmp_path / "a", "litert", quantize="int4")
+    with pytest.raises(ValueError, match=r"max_drop must be a number of at least 0. Received: -1"):
+        export(app, tmp_path / "a", "litert", max_drop=-1)
+    with pytest.raises(ArchiveError, match="ONNX has no words, and this graph is asked 'self'; use form 'litert'"):
         export(app, tmp_path / "a", "onnx")
-    with pytest.raises(ValueError, match="is not quantised"):
-        export(app, tmp_path / "a", quantize="int8")
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- quantised, and judged by held-out records ---------------------------------
+
+
+@pytest.fixture(scope="module")
+def scans():
+    records = synthetic_pictures.scans(240)
+    app = at.MedicalScanClassifier(epochs=4, batch_size=32, size=28, readers=1)
+    return app.fit({name: column[:160] for name, column in records.items()}, verbose=0), {
+        name: column[160:] for name, column in records.items()
+    }
+
+
+def told(folder):
+    return json.loads((folder / "receipt.json").read_text())
+
+
+def test_the_smallest_that_loses_nothing_is_kept(scans, tmp_path):
+    app, records = scans
+    plain = told(app.export(tmp_path / "plain", "litert", records=records))
+    small = told(app.export(tmp_path / "small", "litert", "auto", records=records))
+    assert plain["headline"]["change"] == [0, 0, 0] and plain["headline"]["records"] == 80
+    assert small["megabytes"] < plain["megabytes"] / 2.5 and small["headline"]["lost"] <= 0.01
+    ways = [one["quantize"] for one in small["tried"]]
+    assert ways == ["full_int8", "int8", "float16"]
+    assert small["megabytes"] == min(one["megabytes"] for one in small["tried"] if "refused" not in one)
+    page = (tmp_path / "small" / "README.md").read_text()
+    assert f"**{small['quantize']}**" in page and "held-out records" in page and app.card.not_for in page
+
+
+def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, monkeypatch):
+    app, records = scans
+    worse = {"name": "ROC AUC", "records": 80, "change": [-0.2, -0.3, -0.1], "lost": 0.2, "here": 0.7, "template": 0.9}
+    monkeypatch.setattr(receipts, "change", lambda *given: worse)
+    with pytest.raises(ArchiveError, match=r"int8 costs 0\.2000 of ROC AUC on 80 records, more than max_drop=0\.01"):
+        app.export(tmp_path / "a", "litert", "int8", records=records)
+    with pytest.raises(ArchiveError, match=r"full_int8 costs .*; int8 costs .*; float16 costs "):
+        app.export(tmp_path / "a", "litert", "auto", records=records)
+    assert list(tmp_path.iterdir()) == []
+    assert told(app.export(tmp_path / "a", "litert", "int8", max_drop=0.3, records=records))["headline"]["lost"] == 0.2
+
+
+def test_the_loss_is_that_of_the_headline(scans):
+    app, records = scans
+    judged = receipts.held_out(app, records, ranges=False)
+    same = receipts.change(app, app.call_, judged)
+    assert same["lost"] == 0 and same["name"] == "ROC AUC" and same["here"] == same["template"]
+
+    def upside_down(inputs):
+        found = app.call_(inputs)
+        return {**found, "chances": found["chances"][:, ::-1]}
+
+    turned = receipts.change(app, upside_down, judged)
+    assert turned["lost"] == pytest.approx(turned["template"] - turned["here"], abs=1e-4) and turned["lost"] > 0.1
+
+
+def test_onnx_answers_the_same_in_its_own_runtime(scans, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    app, records = scans
+    folder = app.export(tmp_path / "onnx", "onnx", records=records)
+    run = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    expected = app.call_(app.golden_)
+    [chances] = run.run(["chances"], {"image": app.golden_["image"]})
+    np.testing.assert_allclose(chances, expected["chances"], atol=1e-4)
+    assert told(folder)["largest difference"]["chances"] < 1e-4
+
+
+def test_without_the_extra_onnx_says_what_to_install(scans, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ArchiveError, match=r"form 'onnx' needs tf2onnx; install apptemplates\[onnx\]"):
+        scans[0].export(tmp_path / "a", "onnx")
+
+
+def test_words_can_not_be_calibrated(app, tmp_path):
+    with pytest.raises(ArchiveError, match=r"no full_int8 LiteRT form \(words can not be calibrated\)"):
+        forms.litert(app, tmp_path, "full_int8", app.golden_)
+
+
+def test_a_graph_that_does_not_answer_records_is_not_judged_by_them():
+    inputs = {"text": np.array(["a", "b"], object)}
+    silent = SimpleNamespace(respond=lambda inputs, call, state: {}, state_=None, call_=None)
+    with pytest.raises(ArchiveError, match="answers to held-out records do not come from the graph that is exported"):
+        receipts.asked(silent, inputs)

@@ -1,0 +1,189 @@
+"""How a graph is written in each form, and how that is opened again in its own runtime."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apptemplates.deploy.fast import (
+    LiteRT,
+    convert,
+    input_signature,
+    plain_names,
+    quiet_logger,
+    quiet_stderr,
+    table_answers,
+)
+from apptemplates.deploy.folder import ArchiveError
+
+Table = dict[str, np.ndarray]
+Call = Callable[[Table], Table]
+
+
+def write(app: Any, folder: Path, form: str, quantize: str | None, samples: Table | None) -> Call:
+    """Writes a form into a folder and gives what the written files answer to prepared queries.
+
+    Args:
+        app: A fitted template.
+        folder: An empty one.
+        form: "saved_model", "litert" or "onnx".
+        quantize: Of "litert"; see `export`.
+        samples: Prepared queries, by which the ranges of "full_int8" are set.
+
+    Raises:
+        ArchiveError: The graph has no such form.
+    """
+    if form == "litert":
+        return litert(app, folder, quantize, samples)
+    return onnx(app, folder) if form == "onnx" else saved_model(app, folder)
+
+
+def one_by_one(call: Call, queries: Table) -> Table:
+    """The answers to queries, asked one after the other."""
+    answers = [call(row) for row in single_rows(queries)]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def single_rows(queries: Table) -> list[Table]:
+    """Each query as a table of its own."""
+    count = len(next(iter(queries.values())))
+    return [{name: column[row : row + 1] for name, column in queries.items()} for row in range(count)]
+
+
+def litert(app: Any, folder: Path, quantize: str | None, samples: Table | None) -> Call:
+    """One file that takes one query."""
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    content = getattr(app, "fast_", None) and app.fast_.content if quantize is None else None
+    try:
+        content = content or convert(app.model_, **_options(app.model_, quantize, samples))
+        call = LiteRT(content, app.model_.input, app.model_.output)
+    except (ConverterError, RuntimeError, ValueError) as error:
+        what = str(error).strip().split("\n")[0][:200]
+        how = "LiteRT" if quantize is None else f"{quantize} LiteRT"
+        raise ArchiveError(f"{type(app).__name__}: this graph has no {how} form ({what}).") from error
+    (folder / "model.tflite").write_bytes(content)
+    return call
+
+
+def _options(model: Any, quantize: str | None, samples: Table | None) -> dict[str, Any]:
+    """What the converter is told."""
+    import tensorflow as tf
+
+    if quantize is None:
+        return {}
+    told: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if quantize == "float16":
+        told["target_spec"] = {"supported_types": [tf.float16]}
+    if quantize == "full_int8":
+        given, names = samples or {}, plain_names(model.input)
+        kinds = {name: np.dtype(tensor.dtype) for name, tensor in model.input.items() if tensor.dtype != "string"}
+        if len(kinds) < len(names):
+            raise ValueError("words can not be calibrated")
+
+        def ranges() -> Iterator[Table]:
+            for row in single_rows(given):
+                yield {names[name]: np.ascontiguousarray(row[name], kind) for name, kind in kinds.items()}
+
+        told["representative_dataset"] = ranges
+        told["target_spec"] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]}
+    return told
+
+
+def onnx(app: Any, folder: Path) -> Call:
+    """One file for onnxruntime."""
+    try:
+        import onnxruntime
+        import tf2onnx  # noqa: F401 (Keras writes ONNX by it)
+    except ImportError as error:
+        raise ArchiveError(
+            f"{type(app).__name__}: form 'onnx' needs {error.name}; install apptemplates[onnx]."
+        ) from error
+    import keras
+
+    model, name = app.model_, type(app).__name__
+    words = [column for column, tensor in model.input.items() if tensor.dtype == "string"]
+    if words:
+        raise ArchiveError(
+            f"{name}: ONNX has no words, and this graph is asked {', '.join(map(repr, words[:3]))}; "
+            "use form 'litert' or 'saved_model'."
+        )
+    inputs, outputs = plain_names(model.input), plain_names(model.output)
+    entries = {
+        inputs[column]: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=inputs[column])
+        for column, tensor in model.input.items()
+    }
+    answers = model({column: entries[plain] for column, plain in inputs.items()})
+    whole = keras.Model(entries, {outputs[column]: tensor for column, tensor in answers.items()})
+    path = folder / "model.onnx"
+    refusals: tuple[type[Exception], ...] = (ValueError, RuntimeError, KeyError, *_refusals())
+    with quiet_stderr(), quiet_logger():
+        try:
+            # an operation that ONNX lacks is written all the same, and refused only by who opens it
+            whole.export(path, format="onnx", verbose=False, input_signature=[input_signature(whole, rows=None)])
+            opened = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except refusals as error:
+            what = str(error).strip().split("\n")[0][:200]
+            raise ArchiveError(f"{name}: this graph has no ONNX form ({what}).") from error
+    kinds = {plain: np.dtype(entries[plain].dtype) for plain in entries}
+    order = [one.name for one in opened.get_outputs()]
+    if set(order) != set(outputs.values()):
+        raise ArchiveError(f"{name}: this graph has no ONNX form (its outputs are called {', '.join(order[:3])}).")
+
+    def call(queries: Table) -> Table:
+        given = {plain: np.ascontiguousarray(queries[column], kinds[plain]) for column, plain in inputs.items()}
+        found = dict(zip(order, opened.run(order, given), strict=True))
+        return {column: found[plain] for column, plain in outputs.items()}
+
+    return call
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return state.Fail, state.InvalidGraph, state.NotImplemented, state.InvalidArgument, state.RuntimeException
+
+
+def saved_model(app: Any, folder: Path) -> Call:
+    """A folder for TensorFlow."""
+    import keras
+    import tensorflow as tf
+
+    model = app.model_
+    inputs, outputs = plain_names(model.input), plain_names(model.output)
+
+    def serve(columns: dict[str, Any]) -> dict[str, Any]:
+        # Keras's own export runs random layers as in training.
+        answers = model({name: columns[plain] for name, plain in inputs.items()}, training=False)
+        return {plain: answers[name] for name, plain in outputs.items()}
+
+    signature = {
+        inputs[name]: tf.TensorSpec(spec.shape, spec.dtype, name=inputs[name])
+        for name, spec in input_signature(model, rows=None).items()
+    }
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", serve, input_signature=[signature])
+    try:
+        with quiet_logger():
+            archive.write_out(str(folder), verbose=False)
+    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
+        raise OSError(error.message) from error
+    return _opened(folder, model)
+
+
+def _opened(folder: Path, model: Any) -> Call:
+    """What a saved model answers to prepared queries."""
+    import tensorflow as tf
+
+    opened = tf.saved_model.load(str(folder))  # kept: its functions die with it
+    serve, inputs, outputs = opened.signatures["serving_default"], plain_names(model.input), plain_names(model.output)
+    answer = table_answers(model, lambda columns: serve(**{inputs[name]: column for name, column in columns.items()}))
+
+    def call(queries: Table) -> Table:
+        found, _ = answer(queries), opened
+        return {name: found[plain] for name, plain in outputs.items()}
+
+    return call

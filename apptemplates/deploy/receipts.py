@@ -1,0 +1,161 @@
+"""What was measured of an exported form: how far it is from the template, what that costs, how large and fast it is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apptemplates.data.table import Table, concat, rows, take
+from apptemplates.deploy.folder import ArchiveError
+from apptemplates.deploy.forms import Call, one_by_one, single_rows
+from apptemplates.evaluation import cost, intervals
+from apptemplates.evaluation.metrics import LOWER_IS_BETTER
+
+JUDGED = 1_000  # trials at most; each is asked by itself
+SAMPLES = 200  # records by which the ranges of whole numbers are set
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Trials that a form is judged by, and others by which ranges are set."""
+
+    truth: Table
+    inputs: Table
+    clusters: np.ndarray | None
+    answers: Table
+    samples: Table
+
+
+def held_out(app: Any, source: Any, ranges: bool) -> HeldOut:
+    """The trials of records: with `ranges` half of them are kept to set ranges by, by the others a form is judged.
+
+    Raises:
+        DataError: They can not be read, or hold no truth.
+        ArchiveError: The graph is not what answers them.
+    """
+    from apptemplates.evaluation.assess import make_trials
+
+    trials = make_trials(app, app._read(source), ())
+    count = rows(trials.truth)
+    order = np.random.default_rng(0).permutation(count)
+    half = count // 2 if ranges else 0
+    judged, others = np.sort(order[: min(JUDGED, count - half)]), order[count - half :][:SAMPLES]
+    inputs, truth = take(trials.inputs, judged), take(trials.truth, judged)
+    clusters = None if trials.clusters is None else trials.clusters[judged]
+    samples = asked(app, take(trials.inputs, np.sort(others) if half else judged[:1]))
+    return HeldOut(truth, inputs, clusters, app.respond(inputs, app.call_, app.state_), samples)
+
+
+def asked(app: Any, inputs: Table) -> Table:
+    """What the graph is asked while these prepared queries are answered, `SAMPLES` rows at most."""
+    kept: list[Table] = []
+
+    def call(queries: Table) -> Any:
+        kept.append({name: queries[name] for name in app.model_.input})
+        return app.call_(queries)
+
+    app.respond(inputs, call, app.state_)
+    if not kept:
+        raise ArchiveError(
+            f"{type(app).__name__}: answers to held-out records do not come from the graph that is exported, so what "
+            "becomes of them can not be measured; leave records and quantize out."
+        )
+    whole = concat(kept)
+    return take(whole, np.random.default_rng(0).permutation(rows(whole))[:SAMPLES])
+
+
+def receipt(
+    app: Any,
+    form: str,
+    quantize: str | None,
+    folder: Path,
+    call: Call,
+    expected: Table,
+    found: Table,
+    judged: HeldOut | None,
+) -> dict[str, Any]:
+    """The receipt as plain values.
+
+    Args:
+        app: The template.
+        form, quantize: What was written.
+        folder: Where.
+        call: What it answers to prepared queries.
+        expected, found: Raw answers of the template, and of the form, to the golden queries.
+        judged: Trials to measure the headline by, or None.
+    """
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    singles = single_rows(app.golden_)
+    took = cost.latency(call, singles, repeats=100)
+    told = {
+        "template": type(app).__name__,
+        "form": form,
+        "quantize": quantize,
+        "queries": len(singles),
+        "largest difference": {
+            name: largest(expected[name], found[name]) for name in expected if expected[name].dtype.kind == "f"
+        },
+        "megabytes": round(size / 1e6, 3),
+        **{name: round(value, 4) for name, value in took.items()},
+        "items_per_second": round(cost.throughput(lambda: [call(one) for one in singles], len(singles)), 1),
+    }
+    return told if judged is None else told | {"headline": change(app, call, judged)}
+
+
+def change(app: Any, call: Call, judged: HeldOut) -> dict[str, Any]:
+    """What becomes of the headline metric, with the 95 % interval of the change, and how much of it is lost."""
+    answers = app.respond(judged.inputs, lambda inputs: one_by_one(call, inputs), app.state_)
+    before, after = app.score(judged.truth, judged.answers), app.score(judged.truth, answers)
+    name = app.headline if app.headline in before else next(iter(before))
+    moved = intervals.difference(app.score, judged.truth, answers, judged.answers, judged.clusters)[name]
+    return {
+        "name": name,
+        "records": rows(judged.truth),
+        "template": round(before[name], 5),
+        "here": round(after[name], 5),
+        "change": [round(number, 5) for number in moved],
+        "lost": round(max(0.0, moved.value if name in LOWER_IS_BETTER else -moved.value), 5),
+    }
+
+
+def page(app: Any, tried: list[dict[str, Any]], kept: dict[str, Any]) -> str:
+    """The receipts as a page to read."""
+    lines = [
+        f"# {app.card.title}, as {kept['form']}",
+        "",
+        app.card.answers,
+        "",
+        f"**Not for:** {app.card.not_for}",
+        "",
+        "| | largest difference | headline | change (95 % interval) | MB | p50, p99 of one answer | answers a second |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in tried:
+        name = one["quantize"] or "float"
+        if "refused" in one:
+            lines.append(f"| {name} | refused: {one['refused']} | | | | | |")
+            continue
+        head = one.get("headline")
+        far = max(one["largest difference"].values(), default=0.0)
+        said = f"{head['name']} {head['here']:.4f}" if head else "not measured"
+        moved = "{:+.4f} ({:+.4f} to {:+.4f})".format(*head["change"]) if head else ""
+        mark = f"**{name}**" if one is kept else name
+        spent = f"{one['p50_ms']:.3f}, {one['p99_ms']:.3f} ms"
+        lines.append(
+            f"| {mark} | {far:.2g} | {said} | {moved} | {one['megabytes']} | {spent} | {one['items_per_second']:,.0f} |"
+        )
+    judged = kept.get("headline")
+    lines += [
+        "",
+        f"Differences are those of raw answers to {kept['queries']} made-up queries, from the template's own"
+        + (f"; the headline is of {judged['records']:,} held-out records." if judged else "."),
+        "`receipt.json` holds the same numbers.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def largest(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference of two arrays; 0 of empty ones."""
+    return float(np.abs(one.astype("float64") - other).max(initial=0.0))
