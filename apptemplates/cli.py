@@ -140,6 +140,12 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--quantize", metavar="HOW", help="of litert: int8, full_int8, float16 or auto")
     export.add_argument("--max-drop", type=float, default=0.01, metavar="NUMBER", help="of the headline, at most")
     export.add_argument("--records", metavar="DATA", help="held-out records with their truth, to measure the loss by")
+    serve = command("serve", run_serve, "answer over HTTP, with a page to try it")
+    serve.add_argument("folders", nargs="+", metavar="FOLDER", help="saved templates; each is called as its folder")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
+    serve.add_argument("--port", type=int, default=8000, help="(default: %(default)s)")
+    serve.add_argument("--token", default=os.environ.get("APPTEMPLATES_TOKEN"), help="asked of every request")
+    serve.add_argument("--journal", metavar="FOLDER", help="where observations are kept over restarts")
     name_of(command("check-template", run_check_template, "run the contract every application must hold"))
     return parser
 
@@ -395,6 +401,26 @@ def run_export(arguments: argparse.Namespace) -> None:
         raise ChoiceError(str(error)) from None
     _load(arguments.folder).export(arguments.path, *chosen)
     print(f"exported to {arguments.path}", file=sys.stderr)
+
+
+def run_serve(arguments: argparse.Namespace) -> None:
+    """Serves until it is stopped; what is being answered then is answered first."""
+    from apptemplates.deploy.folder import place_of
+
+    try:
+        import uvicorn
+
+        from apptemplates.deploy.serve import build
+    except ImportError as error:
+        raise ChoiceError(f"serve needs {error.name}; install apptemplates[serve].") from error
+    places = [place_of(folder) for folder in arguments.folders]
+    journal = None if arguments.journal is None else Path(arguments.journal)
+    try:
+        app = build(places, token=arguments.token, journal=journal)
+    except ValueError as error:
+        raise ChoiceError(str(error)) from error
+    print(f"http://{arguments.host}:{arguments.port}/ answers for {', '.join(p.name for p in places)}", file=sys.stderr)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", timeout_graceful_shutdown=20)
 
 
 def run_check_template(arguments: argparse.Namespace) -> None:

@@ -19,11 +19,6 @@ from apptemplates.deploy.folder import STATE, ArchiveError
 
 Table = dict[str, np.ndarray]
 
-# within the package where it was installed from a wheel; in a clone, and where it was installed with -e, beside it
-SAVED_MODELS = next(
-    (place for up in (1, 2) if (place := Path(__file__).parents[up] / "saved_models").is_dir()), Path("saved_models")
-)
-
 
 # ---- saving ----------------------------------------------------------------
 
@@ -157,12 +152,8 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
     """
     from apptemplates.evaluation.report import Report
 
-    place = Path(folder).absolute()
     with _refusing(folder):
-        if not place.exists():
-            layout.find(place)
-        if not place.exists() and Path(folder).name == str(folder) and (SAVED_MODELS / folder).is_dir():
-            place = SAVED_MODELS / folder
+        place = layout.place_of(folder)
         layout.check(place)
         content = layout.read_json(place / "template.json")
         for key, kind in {"class": str, "parameters": dict, "columns": dict, "versions": dict, "learned": dict}.items():

@@ -20,6 +20,10 @@ NEEDED = ("template.json", "model.keras", "golden.npz")
 KNOWN = (*NEEDED, "network.keras", "one.tflite", "report.json", "report.html", "README.md")
 LARGEST_TEXT = 64 << 20  # bytes of a json file
 STALE = 3600  # seconds after which a half-written folder counts as left behind
+# within the package where it was installed from a wheel; in a clone, and where it was installed with -e, beside it
+SAVED_MODELS = next(
+    (place for up in (1, 2) if (place := Path(__file__).parents[up] / "saved_models").is_dir()), Path("saved_models")
+)
 
 
 class ArchiveError(ValueError):
@@ -119,6 +123,16 @@ def _replace(target: Path, made: Path) -> None:
 
 def _previous(target: Path) -> Path:
     return target.parent / f".{target.name}.previous"
+
+
+def place_of(folder: str | os.PathLike[str]) -> Path:
+    """Where a saved folder is: as it is called, or by its name among the project's own `saved_models`."""
+    place = Path(folder).absolute()
+    if not place.exists():
+        find(place)
+    if not place.exists() and Path(folder).name == str(folder) and (SAVED_MODELS / folder).is_dir():
+        return SAVED_MODELS / folder
+    return place
 
 
 def find(target: Path) -> None:

@@ -58,6 +58,48 @@ class Runtime:
             raise DataError(f"{self.name}: {problem}")
         return one.told(self._answering.respond(inputs, self._call))
 
+    def predict(self, queries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to many queries, each as if it alone was asked; safe to call from many threads.
+
+        Args:
+            queries: Values by column name, each as for `predict_one`.
+
+        Returns:
+            A dict a query in the order given; one that can not be answered has None in every column of `answer` and
+            the reason in `problem`.
+        """
+        checked: list[dict[str, Any] | None] = []
+        problems: list[str] = []
+        for query in queries:
+            try:
+                checked.append(self.query.check_one(self.name, query))
+                problems.append("")
+            except DataError as error:
+                checked.append(None)
+                problems.append(str(error).removeprefix(f"{self.name}: "))
+        good = [row for row, problem in enumerate(problems) if not problem]
+        found: dict[str, np.ndarray] = {}
+        if good:
+            known = [query for query in checked if query is not None]
+            table = {name: stacked(field.kind, [query[name] for query in known]) for name, field in self.query.items()}
+            inputs = dict(self._answering.prepare(table))
+            unread = inputs.pop("problem", np.full(len(good), "", object))
+            for row, problem in zip(good, unread, strict=True):
+                problems[row] = problem
+            good = [row for row in good if not problems[row]]
+            found = self._answering.respond(inputs, self._call_each) if good else {}
+        nothing = dict.fromkeys((name for name in self.answer if name != "problem"), None)
+        answers = [{**nothing, "problem": problem} for problem in problems]
+        for place, row in enumerate(good):
+            answers[row] |= {name: one.plain(column[place]) for name, column in found.items()}
+        return answers
+
+    def _call_each(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The graph, which takes one row, for many."""
+        count = len(next(iter(inputs.values())))
+        rows = [self._call({name: column[row : row + 1] for name, column in inputs.items()}) for row in range(count)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
     def observe(self, record: Mapping[str, Any]) -> None:
         """Adds what happened to the past that answers rest on, such as a payment to the history of its card.
 
@@ -68,6 +110,12 @@ class Runtime:
             raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
         with self._lock:
             self._answering.observe(record)
+
+    def check_record(self, record: Mapping[str, Any]) -> None:
+        """Raises DataError where `observe` would, and adds nothing."""
+        if not hasattr(self._answering, "observe"):
+            raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
+        self._answering.read(record)
 
     def listen(self, chunks: Iterable[Any], rate: int) -> Iterator[Any]:
         """The commands in a stream, as the template's own `listen` gives them.
@@ -90,14 +138,13 @@ def load(folder: str | Path) -> Runtime:
     gave when it was saved.
 
     Args:
-        folder: Written by `save`.
+        folder: Written by `save`; or the name of one of the project's own `saved_models`.
 
     Raises:
         ArchiveError: The folder is missing, damaged, changed, foreign, of a newer format, or has no LiteRT form.
     """
-    place = Path(folder).absolute()
     try:
-        return opened(place)
+        return opened(layout.place_of(folder))
     except ArchiveError as error:
         raise ArchiveError(f"runtime.load: {str(folder)!r}: {error}.") from error.__cause__
     except OSError as error:
@@ -131,6 +178,15 @@ def opened(place: Path) -> Runtime:
         return Runtime(entry.name, saved, module.Answering(entry.name, saved, own), call)
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"its parts do not fit together ({error}); copy the folder again") from error
+
+
+def stacked(kind: str, values: list[Any]) -> np.ndarray:
+    """Canonical values of one field as a column; pictures and sounds may differ in size."""
+    if kind in ("image", "sound"):
+        column = np.empty(len(values), object)
+        column[:] = values
+        return column
+    return np.concatenate([one.single(value) for value in values])
 
 
 def part(arrays: Mapping[str, np.ndarray], side: str) -> dict[str, np.ndarray]:

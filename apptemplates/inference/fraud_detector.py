@@ -44,12 +44,14 @@ def payments(
 
 
 def prepare(
-    table: Mapping[str, np.ndarray], state: History, roles: Roles, columns: Sequence[Column]
+    table: Mapping[str, np.ndarray], state: History, roles: Roles, columns: Sequence[Column], apart: bool = False
 ) -> dict[str, np.ndarray]:
-    """The graph's inputs of canonical payments."""
+    """The graph's inputs of canonical payments; earlier ones serve later ones, but where they are asked `apart`."""
     inputs = encode(columns, table)
     if state.entities:
-        inputs[HISTORY] = state.features(*payments(table, roles)).astype("float32")
+        time, amount, label, keys = payments(table, roles)
+        features = state.apart(time, amount, keys) if apart else state.features(time, amount, label, keys)
+        inputs[HISTORY] = features.astype("float32")
     return inputs
 
 
@@ -70,8 +72,8 @@ class Answering:
         self.history = past.read_arrays(dict(state))
 
     def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The graph's inputs."""
-        return prepare(queries, self.history, self.roles, self.columns)
+        """The graph's inputs, of each payment as if it alone was asked."""
+        return prepare(queries, self.history, self.roles, self.columns, apart=True)
 
     def respond(self, inputs: Mapping[str, np.ndarray], call: Any) -> dict[str, np.ndarray]:
         """The answers."""
@@ -79,6 +81,14 @@ class Answering:
 
     def observe(self, record: Mapping[str, Any]) -> None:
         """Adds a payment to the history; also the late label of one that is there already."""
+        self.history = self.history.note(*self.read(record))
+
+    def read(self, record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Time, amount, label and entities of a payment, as `payments` gives them.
+
+        Raises:
+            DataError: It can not be read.
+        """
         known = {self.roles.label, self.roles.time, self.roles.amount, *self.roles.entities}
         schema = Schema.of({name: entry for name, entry in self.query.items() if name in known})
-        self.history = self.history.note(*payments(asked(self.name, schema, record), self.roles))
+        return payments(asked(self.name, schema, record), self.roles)

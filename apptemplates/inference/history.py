@@ -227,7 +227,30 @@ class History:
             return np.zeros((len(time), 0))
         if len(time) != 1:
             return self._many(time, amount, label, keys)
-        moments, facts = time[0] - self._looks, self._width
+        return self.apart(time, amount, keys)
+
+    def apart(self, time: np.ndarray, amount: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of payments that know nothing of each other, such as those of people who ask at once."""
+        facts = self._width
+        if len(time) != 1:
+            found = np.empty((len(time), len(self.entities) * facts))
+            for i, known in enumerate(self.codes):
+                spots = [self._log(i, known.get(key)) for key in keys[i]]
+                moments = time[:, None] - self._looks  # (n, looks)
+                places = np.array(
+                    [
+                        log.time[a:b].searchsorted(looks, side="right") + a
+                        for (log, a, b), looks in zip(spots, moments, strict=True)
+                    ]
+                ).T.reshape(len(self._looks), len(time))
+                whose = np.array([id(log) for log, _, _ in spots])
+                for one in np.unique(whose):  # mostly one log holds all
+                    mine = np.flatnonzero(whose == one)
+                    log = spots[mine[0]][0]
+                    described = self._describe(log, places[:, mine], time[mine], amount[mine])
+                    found[mine, i * facts : (i + 1) * facts] = described.T
+            return found
+        moments = time[0] - self._looks
         found = np.empty((1, len(self.entities) * facts))
         for i, known in enumerate(self.codes):
             log, a, b = self._log(i, known.get(keys[i][0]))

@@ -16,8 +16,7 @@ from apptemplates import _catalogue
 from apptemplates.data import synthetic_sounds
 from apptemplates.data.schema import DataError
 from apptemplates.deploy import runtime
-from apptemplates.deploy.archive import SAVED_MODELS
-from apptemplates.deploy.folder import ArchiveError
+from apptemplates.deploy.folder import SAVED_MODELS, ArchiveError
 
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "pyarrow", "rich")
 
@@ -49,6 +48,18 @@ def test_every_saved_model_answers_as_its_template_does(entry):
     ours, theirs = light.predict_one(query), app.predict_one(query)
     assert list(ours) == list(theirs) == list(light.answer)
     assert all(close(ours[name], theirs[name]) for name in ours), (ours, theirs)
+
+
+@pytest.mark.parametrize("entry", _catalogue.ENTRIES, ids=lambda entry: entry.file)
+def test_many_queries_are_each_answered_as_if_alone(entry):
+    query, light = QUERIES[entry.file], runtime.load(entry.file)
+    expected = light.predict_one(query)
+    first, bad, last = light.predict([query, dict.fromkeys(query, object()), query])
+    assert list(first) == list(expected)
+    for answer in (first, last):
+        assert all(close(answer[name], expected[name]) for name in expected), (answer, expected)
+    assert bad["problem"] and all(value is None for name, value in bad.items() if name != "problem")
+    assert light.predict([]) == []
 
 
 def test_payments_that_were_observed_count():

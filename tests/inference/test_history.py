@@ -448,3 +448,17 @@ def test_features_of_the_book_on_real_payments(real_data):
             ("TERMINAL_ID: fraud rate", "TERMINAL_ID_RISK"),
         ):
             same(ours[f"{mine}, {days}D"], book[f"{theirs}_{days}DAY_WINDOW"].to_numpy(float))
+
+
+def test_payments_asked_apart_know_nothing_of_each_other():
+    table = payments(600, entities=(40, 15))
+    history = History(("card", "terminal"), WINDOWS, "7D", labelled=True).add(*rows(table, slice(0, 450)))
+    for place in range(450, 500):  # some of their entities have a log of their own by now
+        history = history.note(*rows(table, slice(place, place + 1)))
+    asked = rows(table, slice(500, 600))
+    time, amount, _, keys = asked
+    together = history.apart(time, amount, keys)
+    for i in range(100):
+        same(history.features(*rows(asked, slice(i, i + 1)))[0], together[i])
+    assert not np.allclose(together, history.features(*asked))  # where earlier ones serve later ones
+    assert history.apart(time[:0], amount[:0], [key[:0] for key in keys]).shape == (0, together.shape[1])

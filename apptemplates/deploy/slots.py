@@ -1,0 +1,177 @@
+"""Saved templates behind a server: opened without TensorFlow, asked together, exchanged while they answer."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from apptemplates.data.schema import DataError
+from apptemplates.deploy import runtime
+from apptemplates.deploy.folder import ArchiveError
+from apptemplates.deploy.journal import Journal
+
+MEDIA = ("image", "sound")
+TOGETHER = 256  # queries that are answered in one go, at most
+
+
+class Slot:
+    """One saved template, by name.
+
+    Requests that come while it answers are answered together when it is done, so that a busy server prepares many at
+    once and an idle one lets nobody wait.
+
+    Args:
+        folder: Written by `save`.
+        journal: Folder in which observations are written down; None keeps them in memory only.
+
+    Raises:
+        ArchiveError: The folder can not be opened, or the journal belongs to another model.
+    """
+
+    def __init__(self, folder: Path, journal: Path | None = None) -> None:
+        self.folder, self.name = folder, folder.name
+        self.journal: Journal | None = None
+        self.problem = ""  # why a newer folder was not taken
+        self._mark = seen(folder)
+        self.app = runtime.load(folder)
+        if journal is not None and self.observes:
+            journal.mkdir(parents=True, exist_ok=True)
+            self.journal = Journal(journal / f"{self.name}.jsonl", self.app.name)
+            for record in self.journal.records:
+                self.app.observe(record)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self._waiting: deque[tuple[list[Any], asyncio.Future]] = deque()
+        self._draining: asyncio.Task | None = None
+
+    @property
+    def observes(self) -> bool:
+        """Whether it keeps a past."""
+        return hasattr(self.app._answering, "observe")
+
+    @property
+    def media(self) -> list[str]:
+        """The columns that hold pictures or sounds."""
+        return [name for name, field in self.app.query.items() if field.kind in MEDIA]
+
+    async def ask(self, queries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers, as `runtime.Runtime.predict` gives them."""
+        told: asyncio.Future = asyncio.get_running_loop().create_future()
+        self._waiting.append((queries, told))
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.create_task(self._drain())
+        answers: list[dict[str, Any]] = await told
+        return answers
+
+    async def _drain(self) -> None:
+        """Answers what waits until nothing does."""
+        while self._waiting:
+            taken = [self._waiting.popleft()]
+            count = len(taken[0][0])
+            while self._waiting and count + len(self._waiting[0][0]) <= TOGETHER:
+                taken.append(self._waiting.popleft())
+                count += len(taken[-1][0])
+            answers = await self._answered([query for queries, _ in taken for query in queries])
+            if isinstance(answers, BaseException) and len(taken) > 1:  # one of them is to blame: each by itself
+                for queries, told in taken:
+                    settle(told, await self._answered(queries))
+                continue
+            start = 0
+            for queries, told in taken:
+                settle(told, answers if isinstance(answers, BaseException) else answers[start : start + len(queries)])
+                start += len(queries)
+
+    async def _answered(self, queries: list[Mapping[str, Any]]) -> Any:
+        """The answers, or the error that came instead."""
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self.app.predict, queries)
+        return (await asyncio.gather(running, return_exceptions=True))[0]
+
+    async def observe(self, records: list[Mapping[str, Any]]) -> None:
+        """Adds records to the past; when this returns they are written down, where there is a journal.
+
+        Raises:
+            DataError: One can not be read; none of them counts.
+            OSError: They could not be written down; none of them counts.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._observe, records)
+
+    def _observe(self, records: list[Mapping[str, Any]]) -> None:
+        for record in records:  # all or none
+            self.app.check_record(record)
+        if self.journal is not None:
+            self.journal.add(records)
+        for record in records:
+            self.app.observe(record)
+
+    def renew(self) -> bool:
+        """Takes the folder anew where it has changed; what can not be opened leaves the old one answering.
+
+        Returns:
+            Whether it was taken.
+        """
+        mark = seen(self.folder)
+        if mark == self._mark or not mark:
+            return False
+        try:
+            fresh = runtime.load(self.folder)
+            if self.journal is not None:
+                for record in Journal(self.journal.path, fresh.name).records:
+                    fresh.observe(record)
+        except (ArchiveError, DataError) as error:
+            self._mark, self.problem = mark, str(error)
+            return False
+        self.app, self._mark, self.problem = fresh, mark, ""
+        return True
+
+    def close(self) -> None:
+        """Lets what waits be answered, then ends."""
+        self._pool.shutdown(wait=True)
+        if self.journal is not None:
+            self.journal.close()
+
+
+def settle(told: asyncio.Future, found: Any) -> None:
+    """Hands answers, or an error, to who still waits for them."""
+    if told.done():
+        return
+    if isinstance(found, BaseException):
+        told.set_exception(found)
+    else:
+        told.set_result(found)
+
+
+def seen(folder: Path) -> str:
+    """What tells one making of a folder from another; "" while there is none."""
+    try:
+        return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def decoded(query: Mapping[str, Any], media: list[str]) -> dict[str, Any]:
+    """A query of JSON with its pictures and sounds as bytes; they come as base64, never as a place on this machine.
+
+    Raises:
+        DataError: A picture or a sound is no base64.
+    """
+    found = dict(query)
+    for name in media:
+        value = found.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise DataError(f"column {name!r} must be the content of a file as base64. Received: a {kind}.")
+        try:
+            found[name] = base64.b64decode(
+                value.partition(",")[2] if value.startswith("data:") else value, validate=True
+            )
+        except (binascii.Error, ValueError):
+            raise DataError(
+                f"column {name!r} must be the content of a file as base64. Received: {value[:30]!r}."
+            ) from None
+    return found
