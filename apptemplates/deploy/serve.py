@@ -226,7 +226,10 @@ async def answered(handler: Any, name: str, request: Request) -> Response:
 
 def said(content: Any, status: int = 200, headers: Any = None) -> Response:
     """Plain values as JSON; what is not a number is null."""
-    text = json.dumps(finite(content), ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError):
+        text = json.dumps(finite(content), ensure_ascii=False, default=str)
     return Response(text, status, headers, media_type="application/json")
 
 

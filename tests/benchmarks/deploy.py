@@ -1,21 +1,26 @@
 """What a saved model costs where it is put to work: start-up, memory and answers without TensorFlow.
 
-    python tests/benchmarks/deploy.py [start forms] [--only fraud_detector ...]
+    python tests/benchmarks/deploy.py [start forms serve] [--only fraud_detector ...] [--minutes 10]
 
 `start`: of each saved model, in a process of its own: seconds from the start of the process to its first answer, memory
 at most, the median of one answer, and that of the bare LiteRT graph on the same inputs, in the same process. For
 comparison, the same with the template itself, which loads TensorFlow. `forms` (needs APPTEMPLATES_DATA): each saved
 model in each form that it can be exported to, how far that is from the template, what it costs of the headline on
 held-out records (at most 1,000; of the test parts, or made up where the model learned from made-up ones), how large and
-how fast it is.
+how fast it is. `serve` (needs wrk): answers a second over HTTP on loopback, minutes of mixed valid, malformed, huge and
+slow requests, and a kill while observations come in.
 """
 
 import argparse
 import json
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +158,139 @@ def start() -> None:
         )
 
 
+ONE = {"TX_DATETIME": "2018-08-15 12:00", "TX_AMOUNT": 31.0, "CUSTOMER_ID": "c1", "TERMINAL_ID": "t1"}
+
+
+def served(journal: Path, port: int = 8765) -> subprocess.Popen:
+    """A server of the fraud detector that answers already."""
+    words = [sys.executable, "-m", "apptemplates", "serve", str(SAVED / "fraud_detector"), str(SAVED / "face_verifier")]
+    process = subprocess.Popen([*words, "--port", str(port), "--journal", str(journal)], stderr=subprocess.DEVNULL)
+    began = time.time()
+    while time.time() - began < 60:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
+            return process
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start")
+
+
+def post(path: str, content: bytes, port: int = 8765) -> tuple[int, Any]:
+    """Status and answer."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", content, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as told:
+            return told.status, json.loads(told.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+    except (urllib.error.URLError, ConnectionError):  # hung up on while still sending
+        return 0, None
+
+
+def pressed(body: bytes, connections: int, seconds: int = 10) -> str:
+    """What wrk counts: requests a second, and the median and the slowest one in a hundred."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(
+            f"wrk.method='POST'; wrk.body=[==[{body.decode()}]==]; wrk.headers['Content-Type']='application/json'"
+        )
+        script.flush()
+        words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name]
+        done = subprocess.run(
+            [*words, "http://127.0.0.1:8765/fraud_detector/predict"], capture_output=True, text=True, check=True
+        )
+    rate = float(re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)[1])  # type: ignore[index]
+    half, slow = (re.search(rf"\s{p}%\s+(\S+)", done.stdout)[1] for p in (50, 99))  # type: ignore[index]
+    wrong = re.search(r"Non-2xx.*", done.stdout)
+    return f"{rate:,.0f} requests a second, p50 {half}, p99 {slow}{'; ' + wrong[0] if wrong else ''}"
+
+
+def serve(minutes: float) -> None:
+    """How a server does under load, under nonsense, and when it is killed."""
+    many = [{**ONE, "TX_AMOUNT": 31.0 + i, "CUSTOMER_ID": f"c{i}", "TERMINAL_ID": f"t{i}"} for i in range(64)]
+    with tempfile.TemporaryDirectory() as place:
+        process = served(Path(place))
+        try:
+            print(f"one payment a request, 4 connections: {pressed(json.dumps(ONE).encode(), 4)}", flush=True)
+            print(f"64 payments a request, 2 connections: {pressed(json.dumps(many).encode(), 2)}", flush=True)
+            mixed(process, minutes)
+            acknowledged, began = 0, time.time()
+            while time.time() - began < 3:
+                record = json.dumps({**ONE, "TX_AMOUNT": 1.0 + acknowledged}).encode()
+                acknowledged += post("fraud_detector/observe", record)[0] == 200
+            process.kill()  # while observations come in: what was acknowledged must be there again
+            process.wait()
+            process = served(Path(place))
+            kept = (Path(place) / "fraud_detector.jsonl").read_text().splitlines()[1:]
+            amounts = {json.loads(line)["TX_AMOUNT"] for line in kept}
+            lost = [n for n in range(acknowledged) if 1.0 + n not in amounts]
+            print(f"kill -9 after {acknowledged:,} acknowledged observations: {len(lost)} lost", flush=True)
+            process.terminate()
+            print(f"stopped with code {process.wait(timeout=30)}", flush=True)
+        finally:
+            process.kill()
+
+
+def mixed(process: subprocess.Popen, minutes: float) -> None:
+    """Valid, malformed, huge and slow requests for some minutes."""
+    random = np.random.default_rng(0)
+    right = post("fraud_detector/predict", json.dumps(ONE).encode())[1]
+    counts: dict[str, int] = {}
+    wrong, began, memory = 0, time.time(), []
+    while time.time() - began < 60 * minutes:
+        kind = random.choice(["valid", "many", "broken", "empty", "huge", "odd", "slow", "lost"])
+        if kind == "valid":
+            status, told = post("fraud_detector/predict", json.dumps(ONE).encode())
+            wrong += status != 200 or told != right
+        elif kind == "many":
+            status, told = post("fraud_detector/predict", json.dumps([ONE, {}, {**ONE, "TX_AMOUNT": None}]).encode())
+            wrong += status != 200 or told[0] != right or not told[1]["problem"]
+        elif kind == "broken":
+            status, _ = post("fraud_detector/predict", random.bytes(200))
+            wrong += status != 400
+        elif kind == "empty":
+            status, _ = post("fraud_detector/predict", b"")
+            wrong += status != 400
+        elif kind == "huge":
+            status, _ = post("fraud_detector/predict", b" " * 10_000_001)
+            wrong += status not in (413, 0)
+        elif kind == "odd":
+            status, _ = post(
+                "fraud_detector/predict", json.dumps({**ONE, "TX_AMOUNT": "x" * 10_000, "more": [1]}).encode()
+            )
+            wrong += status != 422
+        else:  # a request that comes in pieces, or is never finished
+            with socket.create_connection(("127.0.0.1", 8765)) as line:
+                body = json.dumps(ONE).encode()
+                head = f"POST /fraud_detector/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+                head += "Connection: close\r\n\r\n"
+                line.sendall(head.encode() + body[:10])
+                time.sleep(0.05)
+                status = 0
+                if kind == "slow":
+                    line.sendall(body[10:])
+                    status = int(line.recv(100).split()[1])
+                    wrong += status != 200
+        counts[f"{kind} {status}"] = counts.get(f"{kind} {status}", 0) + 1
+        if len(memory) < (time.time() - began) / 10:
+            memory.append(int(re.search(r"VmRSS:\s*(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) // 1024)  # type: ignore[index]
+    number = sum(counts.values())
+    bad = sum(count for name, count in counts.items() if name.split()[1].startswith("5"))
+    print(
+        f"{number:,} mixed requests in {minutes:g} minutes: {wrong} wrong, {bad} with 5xx; memory {memory[0]}, "
+        f"then {min(memory[1:] or memory)} to {max(memory[1:] or memory)} MB; {counts}",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["start", "forms"])
+    parser.add_argument("parts", nargs="*", default=["start", "forms", "serve"])
     parser.add_argument("--only", nargs="+", default=list(QUERIES), choices=list(QUERIES))
+    parser.add_argument("--minutes", type=float, default=10.0, help="of mixed requests, for serve")
     given = parser.parse_args()
     for part in given.parts:
-        {"start": start, "forms": lambda: forms(given.only)}[part]()
+        {"start": start, "forms": lambda: forms(given.only), "serve": lambda: serve(given.minutes)}[part]()
 
 
 if __name__ == "__main__":
