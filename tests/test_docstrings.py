@@ -13,7 +13,7 @@ ROOT = Path(apptemplates.__file__).parent
 MODULES = sorted(
     ".".join(("apptemplates", *file.relative_to(ROOT).with_suffix("").parts))
     for file in ROOT.rglob("*.py")
-    if ">>> " in file.read_text(encoding="utf-8")
+    if ">>> " in file.read_text(encoding="utf-8") and file.parent.name != "templates"  # those: test_catalogue
 )
 FIT = Template.fit
 
