@@ -41,6 +41,7 @@ def model_card(app: Any, versions: dict[str, str]) -> str:
         *(f"- {key}: `{value!r}`" for key, value in app.get_params().items()),
         f"- Data it was meant for: {card.data}",
         f"- Data it learned from: {_learned_from(app.learned_)}",
+        *_again(name, app.learned_),
         f"- Reference: {card.reference}",
         f"- Saved with {', '.join(f'{package} {version}' for package, version in versions.items())}",
         "",
@@ -51,6 +52,16 @@ def model_card(app: Any, versions: dict[str, str]) -> str:
 def _learned_from(learned: dict[str, Any]) -> str:
     rows = learned.get("data", {}).get("rows")
     return f"{'' if rows is None else f'{rows:,} records; '}{learned.get('licence') or LICENCE}"
+
+
+def _again(name: str, learned: dict[str, Any]) -> list[str]:
+    """How to make it again, and what it took."""
+    done = learned.get("training")
+    if not done:
+        return []
+    took = f"; that took {done['minutes']:.1f} minutes" if "minutes" in done else ""
+    more = " and then `finetune`" if "finetuned" in learned else ""
+    return [f"- Made again by: `{name}` with these choices, and `fit`{more} on those records{took} ({done['stopped']})"]
 
 
 def _numbers(report: Any) -> list[str]:

@@ -54,7 +54,8 @@ def test_folder_says_what_it_is(fitted, folder):
     content = json.loads((folder / "template.json").read_text())
     assert content["class"] == "FraudDetector" and content["parameters"]["entities"] == ["card", "terminal"]
     assert content["versions"]["keras"] and content["learned"]["seed"] == 0
-    assert "Not for" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert "Not for" in card and "Made again by: `FraudDetector` with these choices, and `fit` on those records" in card
 
 
 def test_share_holds_no_record(fitted, folder, tmp_path):
