@@ -14,15 +14,20 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest  # noqa: E402
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """With `-n`, tests that share what was fitted share a process: those of a file, or of an entry of the catalogue."""
-    for item in items:
-        given = getattr(item, "callspec", None)
-        entry = given.params.get("case") if given is not None else None
-        if item.path.name == "test_tutorials.py":
-            continue  # these share nothing
-        group = item.path.as_posix(), getattr(entry, "file", "")
-        item.add_marker(pytest.mark.xdist_group(" ".join(group)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, rest = nodeid.partition("::")
+            if file.endswith("test_tutorials.py"):
+                return nodeid  # these share nothing
+            entry = rest.partition("[")[2].partition("-")[0].rstrip("]") if file.endswith("test_catalogue.py") else ""
+            return f"{file} {entry}"
+
+    return BySharing(config, log)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

@@ -142,8 +142,10 @@ def test_export(place, capfd):
     assert code == 0 and (place / "served" / "saved_model.pb").exists()
     code, _, err = run(capfd, "export", place / "demo" / "model", place / "served")
     assert code == 1 and "is there already and export overwrites nothing" in err
-    code, _, err = run(capfd, "export", place / "demo" / "model", place / "b", "--form", "onnx")
-    assert code == 1 and "form must be one of saved_model" in err
+    code, _, err = run(capfd, "export", place / "demo" / "model", place / "b", "--form", "pt")
+    assert code == 1 and "form must be one of 'saved_model'" in err
+    code, _, err = run(capfd, "export", place / "demo" / "model", place / "b", "--quantize", "int8")
+    assert code == 1 and "give form='litert'" in err and not (place / "b").exists()
 
 
 # ---- what goes wrong is one sentence ---------------------------------------

@@ -143,7 +143,7 @@ def one_column(name: str, field: Field, column: np.ndarray, *, is_label: bool) -
             "Leave it out: it says nothing about any row.",
         )  # fmt: skip
     present = count - absent
-    if field.role:  # named on purpose, such as a card whose history counts
+    if field.role or field.named:  # on purpose, such as a card whose history counts
         return
     if field.kind == "id" or (field.kind == "category" and present >= 100 and distinct > 0.95 * present):
         yield Finding(

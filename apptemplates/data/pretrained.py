@@ -76,7 +76,7 @@ def _file(file: str) -> Path:
             return place / file
     import keras
 
-    cache = Path(keras.config.keras_home()).expanduser()
+    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()  # as Keras itself finds it
     kept = cache / "apptemplates" / "face" / file
     if kept.is_file() and _digest(kept) == FACE_FILES[file]:
         return kept

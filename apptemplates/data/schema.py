@@ -47,6 +47,7 @@ class Field:
         several: Whether a category may be a list of words; they are joined by "|".
         ordered: Whether such a list keeps its order, and may be empty ("|").
         role: The argument of a template that names this column, where that argument may be None.
+        named: Whether an argument names this column that may not be None.
     """
 
     meaning: str
@@ -63,6 +64,7 @@ class Field:
     several: bool = False
     ordered: bool = False
     role: str = ""
+    named: bool = False
 
     def __post_init__(self):
         if self.kind not in KINDS:

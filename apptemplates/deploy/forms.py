@@ -1,5 +1,6 @@
 """How a graph is written in each form, and how that is opened again in its own runtime."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,12 @@ def litert(app: Any, folder: Path, quantize: str | None, samples: Table | None) 
     """One file that takes one query."""
     from tensorflow.lite.python.convert_phase import ConverterError
 
+    from apptemplates.layers.sound import in_float
+
     content = getattr(app, "fast_", None) and app.fast_.content if quantize is None else None
     try:
-        content = content or convert(app.model_, **_options(app.model_, quantize, samples))
+        with in_float() if quantize is not None else contextlib.nullcontext():
+            content = content or convert(app.model_, **_options(app.model_, quantize, samples))
         call = LiteRT(content, app.model_.input, app.model_.output)
     except (ConverterError, RuntimeError, ValueError) as error:
         what = str(error).strip().split("\n")[0][:200]

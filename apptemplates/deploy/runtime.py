@@ -117,6 +117,40 @@ class Runtime:
             raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
         self._answering.read(record)
 
+    def enrol(self, name: str, images: Any) -> None:
+        """Adds pictures of a person to the gallery, as the template's own `enrol` does; it is kept in memory.
+
+        Raises:
+            DataError: A picture can not be used, the name is none, or this application keeps no gallery.
+        """
+        keeper = self._gallery()
+        with self._lock:
+            keeper.enrol(name, images, self._call)
+
+    def forget(self, name: str) -> None:
+        """Takes a person out of the gallery.
+
+        Raises:
+            DataError: Nobody of this name is enrolled, or this application keeps no gallery.
+        """
+        keeper = self._gallery()
+        with self._lock:
+            keeper.forget(name)
+
+    def identify(self, images: Any, k: int = 1) -> list[dict[str, Any]]:
+        """Who of the gallery each picture shows: the rows of the template's own `identify`, each a dict.
+
+        Raises:
+            DataError: The gallery is empty, k is below 1, or this application keeps no gallery.
+        """
+        columns = self._gallery().identify(images, k, self._call)
+        return [dict(zip(columns, map(one.plain, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _gallery(self) -> Any:
+        if not hasattr(self._answering, "identify"):
+            raise DataError(f"{self.name} keeps no gallery; load a folder of a FaceVerifier.")
+        return self._answering
+
     def listen(self, chunks: Iterable[Any], rate: int) -> Iterator[Any]:
         """The commands in a stream, as the template's own `listen` gives them.
 

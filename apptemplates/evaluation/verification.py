@@ -159,8 +159,8 @@ def threshold_at(scale: dict[str, np.ndarray], allowed: float) -> tuple[float, b
         within = np.flatnonzero(rate <= allowed)
         if not len(within):  # more than that are equally alike
             return float(np.nextafter(threshold[0].astype("float32"), np.float32(2))), True
-        if within[-1] == len(rate) - 1:
-            return float(threshold[-1]), True
+        if within[-1] == len(rate) - 1 or pairs > len(rate):  # of many not every one is kept
+            return float(threshold[within[-1]]), True
         # just above the next stranger: all that are more alike than the allowed ones still count
         return float(np.nextafter(threshold[within[-1] + 1].astype("float32"), np.float32(2))), True
     start = int(np.searchsorted(rate, min(max(3 * ENOUGH / pairs, allowed), 1.0)))

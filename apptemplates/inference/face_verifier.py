@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apptemplates.data.schema import DataError
 from apptemplates.data.table import PROBLEM
 from apptemplates.inference import images
+from apptemplates.policy import nearest
 
 if TYPE_CHECKING:
     from apptemplates.inference.face_finder import FaceFinder
@@ -181,10 +183,62 @@ def named(gallery: Gallery, vectors: np.ndarray, k: int, threshold: float) -> di
     return {"name": names, "similarity": similarity}
 
 
+def identified(
+    gallery: Gallery, vectors: np.ndarray, problems: np.ndarray, k: int, threshold: float
+) -> dict[str, np.ndarray]:
+    """Who of the gallery each picture shows: k rows a picture.
+
+    Args:
+        gallery: Of enrolled people.
+        vectors: Directions (good, d) of the pictures that could be used.
+        problems: (n,) "" or why a picture could not be used.
+        k: How many of the most alike people are named.
+        threshold: Similarity from which a name is told.
+
+    Returns:
+        Columns (n k,): picture, rank, name, similarity, problem.
+    """
+    found = {"name": np.full((len(problems), k), UNKNOWN, object), "similarity": np.full((len(problems), k), np.nan)}
+    if len(vectors):
+        for column, values in named(gallery, vectors, k, threshold).items():
+            found[column][problems == ""] = values
+    place, rank = np.indices((len(problems), k))
+    table = {"picture": place, "rank": rank + 1, **found, "problem": np.repeat(problems[:, None], k, axis=1)}
+    return {column: values.ravel() for column, values in table.items()}
+
+
+def check_name(owner: str, name: Any) -> None:
+    """Raises DataError for what is no name to enrol somebody by."""
+    if not isinstance(name, str) or not name.strip() or name == UNKNOWN:
+        raise DataError(
+            f"{owner}: the name of a person must be a text that is not empty and not {UNKNOWN!r}, which stands for "
+            f"nobody. Received: {name!r}."
+        )
+
+
+def check_asked(owner: str, gallery: Gallery, k: int) -> None:
+    """Raises DataError where nobody can be recognised."""
+    if not len(gallery):
+        raise DataError(f"{owner}: the gallery is empty, so nobody can be recognised; call enrol(name, images).")
+    if k < 1:
+        raise DataError(f"{owner}: k must be at least 1. Received: {k}.")
+
+
+def without(owner: str, gallery: Gallery, name: str) -> Gallery:
+    """The gallery without a person; raises DataError where nobody of that name is enrolled."""
+    if name not in gallery.names:
+        raise DataError(
+            f"{owner}: nobody called {name!r} is enrolled{nearest(str(name), gallery.names) or ';'} "
+            f"the gallery holds {len(gallery):,} people."
+        )
+    return gallery.forgotten(name)
+
+
 class Answering:
     """Answers as the saved template does, without it."""
 
     def __init__(self, name: str, saved: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        self.name, self.threshold = name, float(saved["learned"]["decision"]["threshold"])
         finder = None
         if saved["parameters"]["find"]:
             from apptemplates.inference.face_finder import FaceFinder
@@ -192,6 +246,40 @@ class Answering:
             finder = FaceFinder(state["detector"].tobytes(), state["landmarks"].tobytes())
         height, width, channels = saved["learned"]["shape"]
         self.load = loader((height, width), channels, finder)
+        self.gallery = Gallery.of(state, finder)
+
+    def embed(self, images: Any, call: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Directions (good, d) of pictures, and "" or why each of the n can not be used.
+
+        Raises:
+            DataError: There are none, or the folder is of a version whose graph tells no directions.
+        """
+        column = column_of(images)
+        if not len(column):
+            raise DataError(f"{self.name}: there are no pictures; give at least one.")
+        pictures, problems = read(column, self.load)
+        told = [call({side: picture[None] for side in PAIR}) for picture in pictures]
+        if told and "direction" not in told[0]:
+            raise DataError(f"{self.name}: its graph is of an earlier version and tells no directions; fit it anew.")
+        return np.concatenate([one["direction"] for one in told]) if told else np.empty((0, 0)), problems
+
+    def enrol(self, name: str, images: Any, call: Any) -> None:
+        """Adds pictures of a person to the gallery."""
+        check_name(self.name, name)
+        vectors, problems = self.embed(images, call)
+        if (problems != "").any():
+            place = int(np.argmax(problems != ""))
+            raise DataError(f"{self.name}: picture {place + 1} of {len(problems)}: {problems[place]}")
+        self.gallery = self.gallery.enrolled(name, vectors)
+
+    def forget(self, name: str) -> None:
+        """Takes a person out of the gallery."""
+        self.gallery = without(self.name, self.gallery, name)
+
+    def identify(self, images: Any, k: int, call: Any) -> dict[str, np.ndarray]:
+        """Who of the gallery each picture shows, as `identified` tells it."""
+        check_asked(self.name, self.gallery, k)
+        return identified(self.gallery, *self.embed(images, call), k, self.threshold)
 
     def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's inputs, and why a picture can not be used."""

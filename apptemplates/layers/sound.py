@@ -1,5 +1,8 @@
 """From samples to pictures of sound: how much of each pitch there is at each moment."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,6 +13,21 @@ from apptemplates.layers.tabular import PACKAGE
 
 FLOOR = 1e-6  # added to the power, which says how soft a sound may be before it is silence
 SCALE = 11.0  # grey levels for a step of 1 in the logarithm
+NOTHING = 1e-30  # of a sample: adds nothing to numbers of a transform
+FLOAT = contextvars.ContextVar("float", default=False)
+
+
+@contextlib.contextmanager
+def in_float() -> Iterator[None]:
+    """The transform is not rounded to eight bits by a converter meanwhile, which it does not bear.
+
+    A converter rounds constants only; one to which next to nothing of the input is added is none.
+    """
+    before = FLOAT.set(True)
+    try:
+        yield
+    finally:
+        FLOAT.reset(before)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -55,10 +73,13 @@ class LogMel(keras.layers.Layer):
         blocks = ops.reshape(samples[:, : steps * self.step], (-1, steps, self.step))
         frames = ops.concatenate([blocks[:, part : part + count] for part in range(self.parts)], axis=-1)
         after, before = frames[..., self.length - half :], ops.flip(frames[..., 1 : half + 1], axis=-1)
-        real = ops.matmul(after + before, ops.convert_to_tensor(self.even))
-        imaginary = ops.matmul(after - before, ops.convert_to_tensor(self.odd))
+        even, odd, mixture = map(ops.convert_to_tensor, (self.even, self.odd, self.mixture))
+        if FLOAT.get():
+            nothing = NOTHING * ops.sum(samples[:, :1])
+            even, odd, mixture = even + nothing, odd + nothing, mixture + nothing
+        real, imaginary = ops.matmul(after + before, even), ops.matmul(after - before, odd)
         power = ops.square(real) + ops.square(imaginary)  # (n, frames, pitches)
-        return ops.log(ops.matmul(power, ops.convert_to_tensor(self.mixture)) + FLOOR)
+        return ops.log(ops.matmul(power, mixture) + FLOOR)
 
     def frames(self, samples: int) -> int:
         """How many frames so many samples give."""

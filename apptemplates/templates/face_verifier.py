@@ -251,7 +251,8 @@ class FaceVerifier(Template):
         faces = {name: keras.Input(shape, dtype="uint8", name=name) for name in PAIR}
         directions = [embedding(self.preprocessor_({"image": face})) for face in faces.values()]
         alike = similarity.Cosine(name="similarity")(*directions)
-        model = keras.Model(faces, {"similarity": alike, "match": similarity.Match(name="match")(alike)})
+        told = {"similarity": alike, "match": similarity.Match(name="match")(alike)}
+        model = keras.Model(faces, told | {"direction": directions[0]})  # for who searches a gallery without Keras
         person = np.unique(valid.records[self.person].astype(str), return_inverse=True)[1]
         vectors = self._directions(model)({"image": valid.inputs["image"]})["direction"]
         self.valid_ = verification.stranger_scale(*verification.all_strangers(vectors, person), self.seed)
@@ -318,11 +319,7 @@ class FaceVerifier(Template):
         Raises:
             DataError: A picture can not be used, or the name is empty or means nobody.
         """
-        if not isinstance(name, str) or not name.strip() or name == inference.UNKNOWN:
-            raise DataError(
-                f"{self.name}: the name of a person must be a text that is not empty and not {inference.UNKNOWN!r}, "
-                f"which stands for nobody. Received: {name!r}."
-            )
+        inference.check_name(self.name, name)
         vectors = self.embed(images)
         with self._lock:
             self.state_ = self.state_.enrolled(name, vectors)
@@ -335,13 +332,8 @@ class FaceVerifier(Template):
             DataError: Nobody of this name is enrolled.
         """
         self._check_fitted()
-        if name not in self.state_.names:
-            raise DataError(
-                f"{self.name}: nobody called {name!r} is enrolled{nearest(str(name), self.state_.names) or ';'} "
-                f"the gallery holds {len(self.state_):,} people."
-            )
         with self._lock:
-            self.state_ = self.state_.forgotten(name)
+            self.state_ = inference.without(self.name, self.state_, name)
         return self
 
     def identify(self, images: Any, k: int = 1) -> pd.DataFrame:
@@ -359,22 +351,10 @@ class FaceVerifier(Template):
             DataError: The gallery is empty, or k is below 1.
         """
         self._check_fitted()
-        if not len(self.state_):
-            raise DataError(
-                f"{self.name}: the gallery is empty, so nobody can be recognised; call enrol(name, images)."
-            )
-        if k < 1:
-            raise DataError(f"{self.name}: k must be at least 1. Received: {k}.")
+        inference.check_asked(self.name, self.state_, k)
         pictures, problems = self._pictures(images)
-        found = {"name": np.full((len(problems), k), inference.UNKNOWN, object)}
-        found["similarity"] = np.full((len(problems), k), np.nan)
-        if (good := problems == "").any():
-            vectors = self._directions(self.model_)({"image": pictures})["direction"]
-            for column, values in inference.named(self.state_, vectors, k, self.threshold).items():
-                found[column][good] = values
-        place, rank = np.indices((len(problems), k))
-        table = {"picture": place, "rank": rank + 1, **found, "problem": np.repeat(problems[:, None], k, axis=1)}
-        return pd.DataFrame({column: values.ravel() for column, values in table.items()})
+        vectors = self._directions(self.model_)({"image": pictures})["direction"] if len(pictures) else pictures
+        return pd.DataFrame(inference.identified(self.state_, vectors, problems, k, self.threshold))
 
     # ---- how it is judged --------------------------------------------------
 

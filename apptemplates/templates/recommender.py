@@ -146,8 +146,8 @@ class Recommender(Template):
     @property
     def record(self) -> Schema:
         fields = {
-            self.user: Field("who took it", "id", role="user"),
-            self.item: Field("what was taken", "id", role="item"),
+            self.user: Field("who took it", "id", named=True),
+            self.item: Field("what was taken", "id", named=True),
         }
         if self.time is not None:
             fields[self.time] = Field("when it was taken", "time", role="time")

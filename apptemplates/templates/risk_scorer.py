@@ -124,7 +124,7 @@ class RiskScorer(Template):
     @property
     def record(self) -> Schema:
         kind = "flag" if self.event is None else "category"
-        fields = {self.label: Field("whether it happened", kind, role="label")}
+        fields = {self.label: Field("whether it happened", kind, named=True)}
         if self.time is not None:
             fields[self.time] = Field("when it was", "time", role="time")
         if self.group is not None:

@@ -137,7 +137,7 @@ class TextGenerator(Template):
 
     @property
     def record(self) -> Schema:
-        return Schema.of({self.text: Field("what is learned from", "passage", role="text")})
+        return Schema.of({self.text: Field("what is learned from", "passage", named=True)})
 
     @property
     def query(self) -> Schema:

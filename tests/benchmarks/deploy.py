@@ -1,6 +1,6 @@
 """What a saved model costs where it is put to work: start-up, memory and answers without TensorFlow.
 
-    python tests/benchmarks/deploy.py [start forms serve] [--only fraud_detector ...] [--minutes 10]
+    python tests/benchmarks/deploy.py [start forms serve fuzz] [--only fraud_detector ...] [--minutes 10]
 
 `start`: of each saved model, in a process of its own: seconds from the start of the process to its first answer, memory
 at most, the median of one answer, and that of the bare LiteRT graph on the same inputs, in the same process. For
@@ -8,7 +8,8 @@ comparison, the same with the template itself, which loads TensorFlow. `forms` (
 model in each form that it can be exported to, how far that is from the template, what it costs of the headline on
 held-out records (at most 1,000; of the test parts, or made up where the model learned from made-up ones), how large and
 how fast it is. `serve` (needs wrk): answers a second over HTTP on loopback, minutes of mixed valid, malformed, huge and
-slow requests, and a kill while observations come in.
+slow requests, and a kill while observations come in. `fuzz`: saved folders with damaged files, 10,000 of them opened
+without TensorFlow, and 200 whose manifest was made to fit opened with it.
 """
 
 import argparse
@@ -282,15 +283,94 @@ def mixed(process: subprocess.Popen, minutes: float) -> None:
     )
 
 
+FUZZ = """
+import hashlib, json, random, re, resource, shutil, sys, time
+from pathlib import Path
+way, saved, place, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+if way == "runtime":
+    from apptemplates.deploy import runtime
+    load = runtime.load
+else:
+    import apptemplates, keras
+    load = apptemplates.load
+from apptemplates.deploy.folder import ArchiveError
+empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+random.seed(0)
+folders = [shutil.copytree(one.parent, place / one.parent.name) for one in sorted(saved.glob("*/manifest.json"))]
+load(folders[0])
+opened = refused = 0
+slowest, others = 0.0, {}
+for turn in range(number):
+    folder = random.choice(folders)
+    files = [one for one in folder.iterdir() if way == "runtime" or one.name != "manifest.json"]
+    file = random.choice(files)
+    kept = file.read_bytes()
+    content = bytearray(kept)
+    kind = random.choice(["flip", "cut", "more", "zero", "shuffle", "empty", "digits"])
+    spot = random.randrange(len(content))
+    if kind == "flip":
+        for _ in range(random.choice([1, 8, 64])):
+            content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    elif kind == "cut":
+        del content[spot:]
+    elif kind == "more":
+        content[spot:spot] = random.randbytes(random.choice([1, 100, 10_000]))
+    elif kind == "zero":
+        content[spot : spot + 1000] = bytes(len(content[spot : spot + 1000]))
+    elif kind == "shuffle":
+        part = list(content[spot : spot + 200])
+        random.shuffle(part)
+        content[spot : spot + 200] = bytes(part)
+    elif kind == "empty":
+        content = bytearray()
+    else:
+        content = bytearray(re.sub(rb"[0-9]", lambda m: b"%d" % random.randrange(10), bytes(content), count=20))
+    file.write_bytes(content)
+    manifest = (folder / "manifest.json").read_bytes()
+    if way != "runtime":
+        facts = json.loads(manifest)
+        facts["files"][file.name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        (folder / "manifest.json").write_text(json.dumps(facts))
+    began = time.time()
+    try:
+        load(folder)
+        opened += 1
+    except ArchiveError:
+        refused += 1
+    except Exception as error:
+        others[f"{type(error).__name__} by {kind} of {file.name}: {str(error)[:80]}"] = turn
+    slowest = max(slowest, time.time() - began)
+    file.write_bytes(kept)
+    if way != "runtime":
+        (folder / "manifest.json").write_bytes(manifest)
+most = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - empty) // 1024
+print(f"{way}: {number:,} mutations, {refused:,} refused, {opened:,} opened, {len(others)} otherwise")
+print(f"    slowest {slowest:.1f} s; {most} MB more than an empty import")
+for name in others:
+    print("    " + name)
+"""
+
+
+def fuzz() -> None:
+    """Damaged folders: each is refused or opens, soon and in bounded memory."""
+    for way, number in (("runtime", 10_000), ("keras", 200)):
+        with tempfile.TemporaryDirectory() as place:
+            words = [sys.executable, "-c", FUZZ, way, str(SAVED), place, str(number)]
+            done = subprocess.run(words, capture_output=True, text=True)
+        print(done.stdout.strip() or f"{way}: ended with code {done.returncode}: {done.stderr[-500:]}", flush=True)
+
+
 def main() -> None:
     """Runs what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["start", "forms", "serve"])
+    parser.add_argument("parts", nargs="*", default=["start", "forms", "serve", "fuzz"])
     parser.add_argument("--only", nargs="+", default=list(QUERIES), choices=list(QUERIES))
     parser.add_argument("--minutes", type=float, default=10.0, help="of mixed requests, for serve")
     given = parser.parse_args()
     for part in given.parts:
-        {"start": start, "forms": lambda: forms(given.only), "serve": lambda: serve(given.minutes)}[part]()
+        {"start": start, "forms": lambda: forms(given.only), "serve": lambda: serve(given.minutes), "fuzz": fuzz}[
+            part
+        ]()
 
 
 if __name__ == "__main__":

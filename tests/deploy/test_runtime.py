@@ -13,7 +13,7 @@ import pytest
 
 import apptemplates as at
 from apptemplates import _catalogue
-from apptemplates.data import synthetic_sounds
+from apptemplates.data import synthetic_pictures, synthetic_sounds
 from apptemplates.data.schema import DataError
 from apptemplates.deploy import runtime
 from apptemplates.deploy.folder import SAVED_MODELS, ArchiveError
@@ -71,6 +71,33 @@ def test_payments_that_were_observed_count():
         app.observe(past)
     assert light.predict_one(PAYMENT)["probability"] == pytest.approx(app.predict_one(PAYMENT)["probability"], abs=1e-4)
     assert abs(light.predict_one(PAYMENT)["probability"] - alone) > 1e-3
+
+
+def test_enrolled_people_are_recognised_as_by_the_template(tmp_path):
+    faces = synthetic_pictures.faces(20, 5, seed=3)
+    app = at.FaceVerifier(size=24, epochs=2, policy=at.Policy(false_accepts=0.2)).fit(faces, verbose=0)
+    pictures, people = faces["image"], faces["person"]
+    for name in np.unique(people)[:2]:
+        app.enrol(str(name), pictures[people == name][:3])
+    light = runtime.load(app.save(tmp_path / "faces"))
+    third = str(np.unique(people)[2])
+    app.enrol(third, pictures[people == third][:2])
+    light.enrol(third, pictures[people == third][:2])
+    asked = [*pictures[::12], b"no picture"]
+    ours, theirs = light.identify(asked, k=2), app.identify(asked, k=2).to_dict("records")
+    assert len(ours) == len(theirs) == 2 * len(asked) and ours[-1]["problem"]
+    for one, other in zip(ours, theirs, strict=True):
+        assert {**one, "similarity": 0} == {**other, "similarity": 0}
+        np.testing.assert_allclose(one["similarity"], other["similarity"], atol=1e-4)
+    light.forget(third)
+    with pytest.raises(DataError, match=f"FaceVerifier: nobody called {third!r} is enrolled"):
+        light.forget(third)
+    with pytest.raises(DataError, match="the name of a person must be a text that is not empty"):
+        light.enrol(" ", pictures[:1])
+    with pytest.raises(DataError, match="FaceVerifier: picture 1 of 1: "):
+        light.enrol("somebody", [b"no picture"])
+    with pytest.raises(DataError, match="RiskScorer keeps no gallery; load a folder of a FaceVerifier"):
+        runtime.load("risk_scorer").identify(pictures[:1])
 
 
 def test_a_stream_is_heard_as_by_the_template():

@@ -22,7 +22,6 @@ from fastapi.testclient import TestClient
 from apptemplates.deploy.serve import build, finite
 from apptemplates.deploy.slots import Slot
 
-pytestmark = pytest.mark.xdist_group("serve")
 FRAUD, VOICE, FACES = (SAVED_MODELS / name for name in ("fraud_detector", "voice_command_recognizer", "face_verifier"))
 PAYMENT = {"TX_DATETIME": "2018-08-15 12:00", "TX_AMOUNT": 31.0, "CUSTOMER_ID": "c1", "TERMINAL_ID": "t1"}
 

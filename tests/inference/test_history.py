@@ -133,7 +133,8 @@ def test_features_are_what_their_names_say(table, setup, cut):
     stored, asked = rows(table, slice(0, cut)), rows(table, slice(cut, None))
     found = history.add(*stored).features(*asked)
     if len(asked[0]):
-        same(found, plain_features(stored, asked, history.spans.tolist(), history.delay))
+        # sums of large amounts, subtracted, leave less than six digits of small ones
+        same(found, plain_features(stored, asked, history.spans.tolist(), history.delay), rtol=1e-4, atol=1e-4)
     else:
         assert found.shape == (0, len(history.names()))
 

@@ -4,7 +4,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from apptemplates.deploy import fast
-from apptemplates.layers.sound import FLOOR, LogMel, SoundPicture
+from apptemplates.layers.sound import FLOOR, LogMel, SoundPicture, in_float
 
 RNG = np.random.default_rng(0)
 
@@ -89,3 +89,21 @@ def test_a_picture_has_time_to_the_right_and_pitch_upwards():
     assert picture[:10, :40].max() > 200
     assert abs(picture[:, 60:]).max() < 1e-3
     assert picture.mean(axis=1).argmax() < 12
+
+
+def test_a_converter_that_rounds_leaves_the_transform_in_float():
+    import tensorflow as tf
+
+    entry = keras.Input((4000,))
+    model = keras.Model({"sound": entry}, {"picture": LogMel(rate=8000, high=3800.0)(entry)})
+    sounds = RNG.normal(0, 0.1, (1, 4000)).astype("float32")
+    exact = model({"sound": sounds})["picture"]
+
+    def rounded():
+        content = fast.convert(model, optimizations=[tf.lite.Optimize.DEFAULT])
+        return fast.LiteRT(content, ["sound"], ["picture"])({"sound": sounds})["picture"]
+
+    assert np.abs(rounded() - exact).max() > 0.05
+    with in_float():
+        np.testing.assert_allclose(model({"sound": sounds})["picture"], exact, atol=1e-5)
+        np.testing.assert_allclose(rounded(), exact, atol=1e-4)

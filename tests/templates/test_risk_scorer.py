@@ -156,6 +156,12 @@ def test_the_model_card_has_the_groups_and_the_limits(app, report):
     assert all(message in card for message in told) and "records like those it was measured on" in card
 
 
+def test_a_label_that_is_not_there_is_not_said_to_be_left_out():
+    with pytest.raises(DataError) as told:
+        at.RiskScorer(label="gone").fit({"x": np.arange(30.0), "gone by": np.arange(30.0)})
+    assert "column 'gone' (whether it happened) is missing" in str(told.value) and "None" not in str(told.value)
+
+
 # ---- explanations --------------------------------------------------------------------
 
 
