@@ -4,6 +4,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as content:
             names = json.loads(content["names"].tobytes())
             return {str(name): _column(content, position) for position, name in enumerate(names)}
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError, IndexError) as error:
         if isinstance(error, UnsafeFile):
             raise
         raise UnsafeFile(f"its arrays can not be read ({error})") from error
