@@ -70,10 +70,7 @@ class Pace(keras.callbacks.Callback):
         self.stages: list[dict[str, float]] = []  # seconds and steps that were timed, steps a pass, seconds to validate
         self.first: float | None = None
         self.last, self.done, self.began = 0.0, 0, 0.0
-        self.most, self.features = (
-            resident(),
-            0,
-        )  # megabytes at most, and bytes of what the network is given of a record
+        self.most, self.features = resident(), 0  # megabytes at most; bytes that the network is given of a record
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.stages.append({"seconds": 0.0, "steps": 0.0, "pass": 1.0, "validating": 0.0})
@@ -141,8 +138,8 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
         passes = max(1, round(stages[number % len(stages)].epochs * short.passes(round(count))))
         steps = math.ceil(stage["pass"] / share)
         step = stage["seconds"] / max(stage["steps"], 1.0)
-        # learned from all records anew, the held-out ones among them
         longer = max(longer, passes * stage["pass"] / max(stage["steps"], 1.0))
+        # a second time from all records, the held-out ones among them
         learned += passes * (step * steps * (1 + 1.25 * again) + stage["validating"] / share)
     grown = max(pace.most, resident()) - before
     held = sum(column.nbytes for column in short.prepare_records(some, short.open_state({})).values())

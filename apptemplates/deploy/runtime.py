@@ -100,20 +100,24 @@ class Runtime:
         rows = [self._call({name: column[row : row + 1] for name, column in inputs.items()}) for row in range(count)]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
+    @property
+    def observes(self) -> bool:
+        """Whether it keeps a past, to which `observe` adds."""
+        return hasattr(self._answering, "observe")
+
     def observe(self, record: Mapping[str, Any]) -> None:
         """Adds what happened to the past that answers rest on, such as a payment to the history of its card.
 
         Raises:
             DataError: The record can not be read, or this application keeps no past.
         """
-        if not hasattr(self._answering, "observe"):
-            raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
+        self.check_record(record)
         with self._lock:
             self._answering.observe(record)
 
     def check_record(self, record: Mapping[str, Any]) -> None:
         """Raises DataError where `observe` would, and adds nothing."""
-        if not hasattr(self._answering, "observe"):
+        if not self.observes:
             raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
         self._answering.read(record)
 

@@ -143,7 +143,7 @@ def build(
     async def observe(name: str, request: Request) -> Response:
         slot = found(name)
         allowed(request)
-        if not slot.observes:
+        if not slot.app.observes:
             raise HTTPException(404, f"{name} keeps no past, so there is nothing to observe")
         records, _ = await queries(slot, request)
         await slot.observe(records)
@@ -163,7 +163,7 @@ def build(
             f"/{name}/predict", bound(predict, name), summary=f"Asks {slot.app.name}",
             openapi_extra=described(slot.app.query), operation_id=f"{name}_predict", **add,
         )  # fmt: skip
-        if slot.observes:
+        if slot.app.observes:
             app.add_api_route(
                 f"/{name}/observe", bound(observe, name), summary="Adds to the past", operation_id=f"{name}_observe",
                 openapi_extra=described(slot.app.query), **add,
@@ -178,7 +178,7 @@ def build(
     @app.post("/{name}/{verb}", include_in_schema=False)
     async def nothing(name: str, verb: str) -> Response:
         found(name)
-        verbs = "predict and observe" if slots[name].observes else "predict"
+        verbs = "predict and observe" if slots[name].app.observes else "predict"
         raise HTTPException(404, f"{name} has no {verb!r}; it has {verbs}")
 
     @app.get("/health")
@@ -189,7 +189,7 @@ def build(
                 "template": slot.app.name,
                 "query": {column: field.kind for column, field in slot.app.query.items()},
                 "answer": list(slot.app.answer),
-                "observes": slot.observes,
+                "observes": slot.app.observes,
                 "problem": slot.problem,
             }
             for name, slot in slots.items()

@@ -41,7 +41,7 @@ class Slot:
         self.problem = ""  # why a newer folder was not taken
         self._mark = seen(folder)
         self.app = runtime.load(folder)
-        if journal is not None and self.observes:
+        if journal is not None and self.app.observes:
             journal.mkdir(parents=True, exist_ok=True)
             self.journal = Journal(journal / f"{self.name}.jsonl", self.app.name)
             for record in self.journal.records:
@@ -50,11 +50,6 @@ class Slot:
         self._waiting: deque[tuple[list[Any], asyncio.Future]] = deque()
         self._draining: asyncio.Task | None = None
         self._pace = MOMENT  # seconds of a query, as it was lately
-
-    @property
-    def observes(self) -> bool:
-        """Whether it keeps a past."""
-        return hasattr(self.app._answering, "observe")
 
     @property
     def media(self) -> list[str]:
@@ -128,16 +123,26 @@ class Slot:
         mark = seen(self.folder)
         if mark == self._mark or not mark:
             return False
+        self._mark = mark
         try:
-            fresh = runtime.load(self.folder)
-            if self.journal is not None:
-                for record in Journal(self.journal.path, fresh.name).records:
-                    fresh.observe(record)
+            # in the one thread that observes: what comes meanwhile is observed by the new one
+            self._pool.submit(self._take, runtime.load(self.folder)).result()
         except (ArchiveError, DataError) as error:
-            self._mark, self.problem = mark, str(error)
+            self.problem = str(error)
             return False
-        self.app, self._mark, self.problem = fresh, mark, ""
+        self.problem = ""
         return True
+
+    def _take(self, fresh: runtime.Runtime) -> None:
+        """Lets another one answer, which has observed all that this one has."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = Journal(self.journal.path, self.app.name)
+            if fresh.name != self.app.name:
+                raise ArchiveError(f"it holds a {fresh.name}, and the journal is of a {self.app.name}")
+            for record in self.journal.records:
+                fresh.observe(record)
+        self.app = fresh
 
     def close(self) -> None:
         """Lets what waits be answered, then ends."""

@@ -180,6 +180,28 @@ def test_a_newer_folder_is_taken_and_a_damaged_one_is_not(tmp_path):
     slot.close()
 
 
+def test_a_newer_folder_knows_what_was_observed_before(tmp_path):
+    folder = shutil.copytree(FRAUD, tmp_path / "model")
+    slot = Slot(folder, tmp_path / "past")
+    past = [{**PAYMENT, "TX_DATETIME": f"2018-08-0{day} 10:00", "TX_AMOUNT": 20.0 + day} for day in range(1, 9)]
+    asyncio.run(slot.observe(past[:6]))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=3))  # the same, made anew
+    first = slot.app
+    assert slot.renew() and slot.app is not first
+    asyncio.run(slot.observe(past[6:]))
+    expected = runtime.load(FRAUD)
+    for record in past:
+        expected.observe(record)
+    assert slot.app.predict_one(PAYMENT) == pytest.approx(expected.predict_one(PAYMENT))
+    shutil.rmtree(folder)
+    shutil.copytree(VOICE, folder)
+    assert not slot.renew() and "the journal is of a FraudDetector" in slot.problem
+    asyncio.run(slot.observe(past[:1]))  # the old one goes on, its journal, too
+    slot.close()
+    assert len(Journal(tmp_path / "past" / "model.jsonl", "FraudDetector").records) == 9
+
+
 def test_requests_that_wait_are_answered_together_and_each_gets_its_own():
     slot, sizes = Slot(FRAUD), []
     plain = slot.app.predict
