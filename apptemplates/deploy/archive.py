@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import os
 import platform
+import zipfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -243,7 +244,7 @@ def _open_keras(path: Path, versions: dict[str, str]) -> Any:
     _safe(path, check_zip)
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=False)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         reason = str(error).strip().split("\n")[0]
         raise ArchiveError(f"Keras can not open {path.name!r} ({reason}){_other_versions(versions)}") from error
 

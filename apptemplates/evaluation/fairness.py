@@ -28,9 +28,16 @@ def notes(groups: Mapping[str, Groups]) -> dict[str, float]:
         rates = judged["alarm rate"].to_numpy(float)
         found[f"{column}: demographic parity difference"] = spread(rates)
         found[f"{column}: demographic parity ratio"] = ratio(rates)
-        errors = [spread(judged[name].to_numpy(float)) for name in ("recall", "false alarm rate")]
-        found[f"{column}: equalized odds difference"] = max(errors)
+        if "recall" in judged:  # nobody knows who should have been chosen where there are no labels
+            errors = [spread(judged[name].to_numpy(float)) for name in ("recall", "false alarm rate")]
+            found[f"{column}: equalized odds difference"] = max(errors)
     return found
+
+
+def add(report: Any, sensitive: Iterable[str]) -> None:
+    """Adds to a report how evenly decisions fall on its groups, and what breaks the rule of thumb."""
+    report.notes |= notes(report.groups)
+    report.findings += findings(report.groups, sensitive)
 
 
 def spread(rates: np.ndarray) -> float:

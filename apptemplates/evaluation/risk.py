@@ -188,10 +188,10 @@ def gap(alarm: np.ndarray, group: np.ndarray) -> float:
     return max(rates) - min(rates) if len(rates) > 1 else float("nan")
 
 
-def frontier_figure(
-    truth: np.ndarray, margin: np.ndarray, decided: np.ndarray, group: np.ndarray, column: str
-) -> Figure | None:
-    """Accuracy against the gap between groups, with the decision in use as a point; None where there is one group.
+def frontier_figures(
+    truth: np.ndarray, margin: np.ndarray, decided: np.ndarray, group: np.ndarray, column: str, alarm: str
+) -> list[Figure]:
+    """Accuracy against the gap between groups, with the decision in use as a point; none where there is one group.
 
     Args:
         truth: (n,) 0 or 1.
@@ -199,18 +199,19 @@ def frontier_figure(
         decided: (n,) bool, the decision in use.
         group: (n,) names.
         column: What the groups are of.
+        alarm: What the decision is called.
     """
     points = np.array([(gap_, accuracy) for _, gap_, accuracy in frontier(truth, margin, group)])
     if not np.isfinite(points).all():
-        return None
+        return []
     drawn, axes = figures.blank(
         "What equal treatment costs",
-        f"Accuracy and the gap between the groups of {column} in the rate of 'high risk', for thresholds by group that "
+        f"Accuracy and the gap between the groups of {column} in the rate of {alarm}, for thresholds by group that "
         "close nothing (right) to all of the gap (left). The diamond is the decision in use.",
     )
     axes.plot(points[:, 0], points[:, 1], marker="o", color="#1f5a8c")
     figures.mark_point(axes, gap(decided, group), metrics.accuracy(truth, decided), "decision in use")
-    axes.set_xlabel("gap in the rate of 'high risk'")
+    axes.set_xlabel(f"gap in the rate of {alarm}")
     axes.set_ylabel("accuracy")
     axes.legend(frameon=False)
-    return drawn
+    return [drawn]

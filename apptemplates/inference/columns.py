@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
 
 MISSING = "(missing)"  # a graph's vocabulary can not hold the empty string
+GROUP = "threshold_group"  # the graph's input for the group whose threshold counts
 WORDS = 64  # places that the words of a free text are spread over
 # names that layers and operations of our graphs have, where Keras wants every name once
 GRAPH = re.compile(
@@ -86,3 +87,18 @@ def words(texts: np.ndarray) -> np.ndarray:
         for word in re.findall(r"\w+", text.lower()):
             counts[row, crc32(word.encode()) % WORDS] += 1
     return np.log1p(counts)
+
+
+def group_of(table: Mapping[str, np.ndarray], group: str | None) -> dict[str, np.ndarray]:
+    """The input that names the group (n,) whose threshold counts; none where all share one.
+
+    Args:
+        table: Canonical columns.
+        group: The column whose groups have thresholds of their own, or None.
+    """
+    return {} if group is None else {GROUP: np.where(table[group] == "", MISSING, table[group])}
+
+
+def threshold_column(given: Mapping[str, Any]) -> str | None:
+    """The column whose groups have thresholds of their own, by the choices of a template; None where all share one."""
+    return given["sensitive"][0] if given.get("mitigate") == "thresholds" else None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apptemplates.data.schema import Schema
-from apptemplates.inference.columns import Column, encode, plan
+from apptemplates.inference.columns import GROUP, Column, encode, group_of, plan, threshold_column
 from apptemplates.inference.history import UNKNOWN, History
 from apptemplates.inference.one import asked
 
@@ -26,7 +26,7 @@ def entries(roles: Roles, columns: Schema) -> list[Column]:
     """The columns of payments that become inputs of the graph."""
     own = {roles.amount: "number", roles.time: "time"}
     kinds = {name: kind for name, kind in own.items() if name is not None}
-    return plan(kinds | {name: entry.kind for name, entry in columns.items()}, taken=[HISTORY])
+    return plan(kinds | {name: entry.kind for name, entry in columns.items()}, taken=[HISTORY, GROUP])
 
 
 def payments(
@@ -44,10 +44,24 @@ def payments(
 
 
 def prepare(
-    table: Mapping[str, np.ndarray], state: History, roles: Roles, columns: Sequence[Column], apart: bool = False
+    table: Mapping[str, np.ndarray],
+    state: History,
+    roles: Roles,
+    columns: Sequence[Column],
+    group: str | None = None,
+    apart: bool = False,
 ) -> dict[str, np.ndarray]:
-    """The graph's inputs of canonical payments; earlier ones serve later ones, but where they are asked `apart`."""
-    inputs = encode(columns, table)
+    """The graph's inputs of canonical payments; earlier ones serve later ones, but where they are asked `apart`.
+
+    Args:
+        table: Columns.
+        state: The past.
+        roles: Which columns hold what.
+        columns: Those that become inputs.
+        group: The column whose groups have thresholds of their own, or None.
+        apart: Whether each payment is asked as if it were alone.
+    """
+    inputs = encode(columns, table) | group_of(table, group)
     if state.entities:
         time, amount, label, keys = payments(table, roles)
         features = state.apart(time, amount, keys) if apart else state.features(time, amount, label, keys)
@@ -68,12 +82,13 @@ class Answering:
         self.name, self.query = name, Schema.from_json(saved["query"])
         self.roles = Roles(given["label"], given["time"], given["amount"], tuple(given["entities"]))
         self.columns = entries(self.roles, Schema.from_json(saved["columns"]))
+        self.group = threshold_column(given)
         past = History(self.roles.entities, tuple(given["windows"]), given["label_delay"], given["label"] is not None)
         self.history = past.read_arrays(dict(state))
 
     def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's inputs, of each payment as if it alone was asked."""
-        return prepare(queries, self.history, self.roles, self.columns, apart=True)
+        return prepare(queries, self.history, self.roles, self.columns, self.group, apart=True)
 
     def respond(self, inputs: Mapping[str, np.ndarray], call: Any) -> dict[str, np.ndarray]:
         """The answers."""

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from apptemplates.data.schema import Schema
-from apptemplates.inference.columns import MISSING, Column, encode, plan
+from apptemplates.inference.columns import GROUP, Column, encode, group_of, plan, threshold_column
 
-GROUP = "threshold_group"  # the graph's input for the group whose threshold counts
 WORDS = np.array(["low risk", "high risk", "ask a human"], dtype=object)
 
 
@@ -26,10 +25,7 @@ def prepare(table: Mapping[str, np.ndarray], columns: Sequence[Column], group: s
         columns: Those that become inputs.
         group: The column whose groups have thresholds of their own, or None.
     """
-    inputs = encode(columns, table)
-    if group is not None:
-        inputs[GROUP] = np.where(table[group] == "", MISSING, table[group])
-    return inputs
+    return encode(columns, table) | group_of(table, group)
 
 
 def respond(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -44,7 +40,7 @@ class Answering:
     def __init__(self, name: str, saved: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
         given = saved["parameters"]
         self.columns = entries(given["amount"], Schema.from_json(saved["columns"]))
-        self.group = given["sensitive"][0] if given["mitigate"] == "thresholds" else None
+        self.group = threshold_column(given)
 
     def prepare(self, queries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The graph's inputs."""

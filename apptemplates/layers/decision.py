@@ -39,12 +39,21 @@ class Alarm(keras.layers.Layer):
     """True where probability x (by_value x value + fixed) reaches the threshold; the three can be set at any time.
 
     With a fixed cost of a miss this is a threshold on the probability; with the value of each row as what a miss
-    costs, it weighs the expected loss.
+    costs, it weighs the expected loss. The product of a row whose group has an offset is multiplied by its exponential.
+
+    Args:
+        groups: Number of groups that have an offset of their own; 0 where no input says which.
     """
 
-    def build(self, shape: Any = None) -> None:
+    def __init__(self, groups: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def build(self, *shapes: Any, **named: Any) -> None:
         for name, start in (("by_value", "zeros"), ("fixed", "ones"), ("threshold", "ones")):
             setattr(self, name, self.add_weight(name=name, shape=(), initializer=start, trainable=False))
+        if self.groups:
+            self.of_group = self.add_weight(name="of_group", shape=(self.groups,), initializer="zeros", trainable=False)
 
     def set(self, by_value: float, fixed: float, threshold: float) -> None:
         """Decides anew."""
@@ -52,11 +61,17 @@ class Alarm(keras.layers.Layer):
         self.fixed.assign(fixed)
         self.threshold.assign(threshold)
 
-    def call(self, probability: Any, value: Any) -> Any:
-        return ops.greater_equal(probability * (self.by_value * value + self.fixed), self.threshold)
+    def call(self, probability: Any, value: Any, group: Any = None) -> Any:
+        weighed = probability * (self.by_value * value + self.fixed)
+        if group is not None:
+            weighed = weighed * ops.exp(ops.sum(group * self.of_group, axis=-1))
+        return ops.greater_equal(weighed, self.threshold)
 
-    def compute_output_spec(self, probability: Any, value: Any) -> Any:
+    def compute_output_spec(self, probability: Any, value: Any, group: Any = None) -> Any:
         return keras.KerasTensor(probability.shape, "bool")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -8,18 +8,18 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from apptemplates import arguments
+from apptemplates import arguments, mitigation
 from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import batches, splits, synthetic
 from apptemplates.data.readers import read
 from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
-from apptemplates.evaluation import binary, calibration, metrics, risk, table_explanation, thresholds
+from apptemplates.evaluation import binary, calibration, fairness, metrics, risk, table_explanation, thresholds
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import fraud_detector as inference
-from apptemplates.inference.columns import Column
+from apptemplates.inference.columns import GROUP, Column, threshold_column
 from apptemplates.inference.history import DAY, History
 from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
@@ -44,12 +44,16 @@ class FraudDetector(Template):
         label: Column that says whether the payment was a fraud (0/1, yes/no); None where nobody knows.
         time: Column with the time of the payment, or None.
         amount: Column with the amount paid, >= 0, or None.
-        entities: Columns that name who or what took part; their past is kept. Needs `time`.
+        entities: Columns that name who or what took part; their past is kept. Needs `time`. The payments of one of the
+            first of them, such as a customer, go together where intervals are told.
         sensitive: Columns for the audit by group only, never features.
         ignore: Columns to leave out.
         kinds: Kinds of columns that were guessed wrong, such as `{"zip": "category"}`.
         label_delay: How long it takes until a fraud is known, such as "7D"; a label serves only later payments.
         windows: How far back the past is counted.
+        mitigate: "thresholds" gives each group of the first sensitive column a threshold of its own, which then must
+            be told when asking; "penalty" learns chances that differ less between those groups. None treats all alike.
+        parity: Share of the gap between the groups in the rate of alarms that mitigation is to close, 0..1.
         policy: `cost_of_miss` (a number, or the amount's column) and `cost_of_alarm`; or `reviews_per_day`; or
             `alarm_rate`. By default a miss costs 100 and an alarm 5; without labels one payment in a hundred alarms.
         refit: Learn anew from all rows once the held-out ones have told how long to learn.
@@ -73,6 +77,8 @@ class FraudDetector(Template):
     kinds: dict[str, str] = field(default_factory=dict)
     label_delay: str = "7D"
     windows: tuple[str, ...] = ("1D", "7D", "30D")
+    mitigate: str | None = None
+    parity: float = 0.6
     policy: Policy | None = None
     refit: bool = True
     epochs: int = 16
@@ -108,6 +114,9 @@ class FraudDetector(Template):
             raise ValueError("FraudDetector: windows must name at least one length such as '7D'. Received: ().")
         arguments.different_lengths(self.name, "windows", self.windows)
         arguments.lengths(self.name, "label_delay", (self.label_delay,))
+        mitigation.refuse(self.name, self.mitigate, self.sensitive, self.parity)
+        if self.label is None and self.mitigate == "penalty":
+            raise ValueError("FraudDetector: mitigate='penalty' needs chances, which are not known with label=None.")
         roles = ("label", "time", "amount", "entities", "sensitive", "ignore", "kinds")
         arguments.one_role_each(self.name, {role: getattr(self, role) for role in roles}, {("ignore", "kinds")})
 
@@ -136,7 +145,9 @@ class FraudDetector(Template):
 
     @property
     def query(self) -> Schema:
-        asked = {name: replace(entry, role="") for name, entry in self.record.items() if not entry.sensitive}
+        own = threshold_column(vars(self))
+        fields = self.record.items()
+        asked = {name: replace(entry, role="") for name, entry in fields if not entry.sensitive or name == own}
         if self.label is not None:  # a label is never a feature, but serves later rows of the same table
             asked[self.label] = Field("whether it was a fraud", "flag", required=False, missing=True, lenient=True)
         return Schema.of(asked)
@@ -166,7 +177,7 @@ class FraudDetector(Template):
         return next(column.entry for column in self.plan if column.name == name)
 
     def prepare(self, queries: Table, state: History) -> Table:
-        return inference.prepare(queries, state, self.roles, self.plan)
+        return inference.prepare(queries, state, self.roles, self.plan, threshold_column(vars(self)))
 
     def respond(self, inputs: Table, call: Any, state: History) -> Answers:
         return inference.respond(call(inputs))
@@ -220,6 +231,9 @@ class FraudDetector(Template):
             return splits.stratified(records, self.label, 0.2, self.seed)
         return splits.at_random(records, 0.2, self.seed)
 
+    def clusters(self, records: Table) -> np.ndarray | None:
+        return splits.owners(records[self.entities[0]]) if self.entities else None
+
     def portion(self, records: Table) -> tuple[Table, float]:
         if self.time is None:
             return super().portion(records)
@@ -228,7 +242,8 @@ class FraudDetector(Template):
 
     def build_preprocessor(self, train: Part) -> keras.Model:
         frauds = None if self.label is None else train.records[self.label] > 0
-        return tabular.build_preprocessor(train.inputs, bins=BINS, important=frauds)
+        inputs = {name: column for name, column in train.inputs.items() if name != GROUP}
+        return tabular.build_preprocessor(inputs, bins=BINS, important=frauds)
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
         features = keras.Input(preprocessor.output_shape[1:])
@@ -243,7 +258,9 @@ class FraudDetector(Template):
         return min(self.epochs, max(6, round(1.2e6 / rows)))  # on many rows fewer passes are enough
 
     def objective(self) -> dict[str, Any]:
-        loss = "mse" if self.label is None else keras.losses.BinaryCrossentropy(from_logits=True)
+        loss: Any = "mse" if self.label is None else keras.losses.BinaryCrossentropy(from_logits=True)
+        if self.mitigate == "penalty":
+            loss = mitigation.penalty(self, MEMBERS)
         rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=1e-3, clipnorm=1.0)
         return {"optimizer": rule, "loss": loss, "steps_per_execution": 32}  # 32 steps a call: 3 times quicker
 
@@ -252,12 +269,15 @@ class FraudDetector(Template):
         if self.label is None:
             clean = batches.shuffled(features, features, self.batch_size, training=training, seed=self.seed)
             return batches.with_swaps(clean, 0.15) if training else clean
-        target = member_targets(part.records[self.label], MEMBERS, part.teacher, features)
+        fraud = part.records[self.label]
+        target = member_targets(fraud, MEMBERS, part.teacher, features)
+        if self.mitigate == "penalty":  # the loss must know whose chances it compares
+            target = mitigation.penalised(self, target, part, fraud)
         weight = part.records.get(WEIGHT)
         return batches.shuffled(features, target, self.batch_size, weight=weight, training=training, seed=self.seed)
 
     def build_decision(self, valid: Part) -> keras.Model:
-        entries = self.preprocessor_.input
+        entries = dict(self.preprocessor_.input)
         features = self.preprocessor_(entries)
         out = self.network_(features)
         if self.label is None:
@@ -273,13 +293,20 @@ class FraudDetector(Template):
             self.learned_["temperature"] = fitted
             probability = Chance(name="probability")(calibrated)
         value = keras.ops.zeros_like(probability) if self.amount is None else entries[self._entry(self.amount)]
+        given: dict[str, Any] = {}
         self.valid_ = {"probability": fast.values(entries, probability, valid.inputs)}
+        groups = 0
+        if GROUP in valid.inputs:
+            self.valid_["record group"] = valid.inputs[GROUP].astype(object)
+            names, entries[GROUP], given["group"] = mitigation.group_input(valid.inputs[GROUP])
+            self.learned_["threshold groups"], groups = names, len(names) + 1
         if self.amount is not None:
             self.valid_["record amount"] = valid.records[self.amount]
         if self.time is not None:
             times = valid.records[self.time]
             self.valid_["days"] = np.array([max(1.0, (times.max() - times.min()).astype("int64") / DAY)])
-        return keras.Model(entries, {"probability": probability, "alarm": Alarm(name="alarm")(probability, value)})
+        alarm = Alarm(groups, name="alarm")(probability, value, **given)
+        return keras.Model(entries, {"probability": probability, "alarm": alarm})
 
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
@@ -300,6 +327,7 @@ class FraudDetector(Template):
         return () if self.amount is None else (self.amount,)
 
     def refuse_policy(self, policy: Policy) -> None:
+        mitigation.refuse_change(self, policy)
         if self.label is None and (policy.cost_of_miss is not None or policy.cost_of_alarm is not None):
             raise ValueError(
                 "FraudDetector: costs need chances of fraud, which are not known with label=None; "
@@ -312,16 +340,27 @@ class FraudDetector(Template):
             )
 
     def apply_policy(self) -> None:
-        self.model_.get_layer("alarm").set(*self._decision())
+        layer, known = self.model_.get_layer("alarm"), self.valid_
+        layer.set(*self._decision())
+        if "record group" in known:  # shared without the groups, their offsets stay as they were saved
+            group, amount = known["record group"], known.get("record amount", 0.0)
+            of_group = risk.group_offsets(self._margin(known["probability"], amount), group, self.parity)
+            layer.of_group.assign(mitigation.in_order(self.learned_["threshold groups"], of_group))
 
     def _decision(self) -> tuple[float, float, float]:
         assert self.policy is not None
         return thresholds.by_policy(self.policy, self.valid_)
 
+    def _margin(self, chance: np.ndarray, amount: np.ndarray | float) -> np.ndarray:
+        """How far (n,) what is at stake lies above the threshold, as a logarithm, before any group's offset."""
+        by_amount, fixed, threshold = self._decision()
+        weighed = np.maximum(chance.astype("float64") * (by_amount * amount + fixed), thresholds.LEAST)
+        return np.log(weighed) - np.log(max(threshold, thresholds.LEAST))
+
     # ---- how it is judged --------------------------------------------------
 
     def make_trials(self, records: Table) -> tuple[Table, Table]:
-        return records, {name: records[name] for name in (self.label, self.amount) if name is not None}
+        return records, {name: records[name] for name in (self.label, self.amount, *self.sensitive) if name is not None}
 
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
         alarm, probability = answers["alarm"], answers["probability"]
@@ -335,7 +374,12 @@ class FraudDetector(Template):
         fraud, chance = truth[self.label], answers["probability"]
         by_amount, fixed, threshold = self._decision()
         amount = 0.0 if self.amount is None else truth[self.amount]
-        margin = risk.log_odds(chance) - risk.log_odds(threshold / (by_amount * amount + fixed))
+        place = threshold / (by_amount * amount + fixed)
+        if GROUP in inputs:
+            names, of_group = self.learned_["threshold groups"], self.model_.get_layer("alarm").of_group.numpy()
+            offsets = dict(zip(names, of_group[1:], strict=True))
+            place = place / np.exp([offsets.get(name, 0.0) for name in inputs[GROUP]])
+        margin = risk.log_odds(chance) - risk.log_odds(place)
         return Stated(
             wrong=answers["alarm"] != (fraud > 0),
             sure=risk.sureness(margin),
@@ -347,7 +391,15 @@ class FraudDetector(Template):
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         if self.label is None:
             return []
-        return binary.pictures(truth[self.label], answers["probability"], self._costs(truth), ("others", "frauds"))
+        fraud, chance = truth[self.label], answers["probability"]
+        drawn = binary.pictures(fraud, chance, self._costs(truth), ("others", "frauds"))
+        margin = self._margin(chance, 0.0 if self.amount is None else truth[self.amount])
+        for name in self.sensitive[:1]:
+            drawn += risk.frontier_figures(fraud, margin, answers["alarm"], truth[name], name, "alarms")
+        return drawn
+
+    def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
+        fairness.add(report, self.sensitive)
 
     def _costs(self, truth: Table) -> binary.Costs | None:
         assert self.policy is not None

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from apptemplates import arguments
+from apptemplates import arguments, mitigation
 from apptemplates.contract import WEIGHT, Answers, Card, Part
 from apptemplates.data import batches, splits, synthetic_loans
 from apptemplates.data.schema import DataError, Field, Schema
@@ -17,19 +17,16 @@ from apptemplates.evaluation import binary, calibration, counterfactual, fairnes
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import risk_scorer as inference
-from apptemplates.inference.columns import MISSING, Column
+from apptemplates.inference.columns import GROUP, Column, threshold_column
 from apptemplates.layers import tabular
 from apptemplates.layers.classes import Unsure
 from apptemplates.layers.decision import Chance, Sureness, Temperature, Weighed
 from apptemplates.layers.ensemble import BlendedLogit, MeanLogit, member_logits, member_targets
-from apptemplates.losses import EvenChances
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 16
-PENALTY = 15.0  # weight of uneven chances in the loss, times the parity
-MITIGATE = (None, "thresholds", "penalty")
 COUNTERFACTUALS = 50  # rows for which the smallest change that flips the decision is looked for
 
 
@@ -102,14 +99,7 @@ class RiskScorer(Template):
         super().__post_init__()
         if self.policy is None:
             self.policy = Policy(cost_of_miss=1.0, cost_of_alarm=1.0)
-        if self.mitigate not in MITIGATE:
-            raise ValueError(
-                f"{self.name}: mitigate must be 'thresholds', 'penalty' or None. Received: {self.mitigate!r}."
-            )
-        if self.mitigate is not None and not self.sensitive:
-            raise ValueError(f"{self.name}: mitigate={self.mitigate!r} needs to know whose groups; name sensitive=.")
-        if not 0 <= self.parity <= 1:
-            raise ValueError(f"{self.name}: parity must lie between 0 and 1. Received: {self.parity!r}.")
+        mitigation.refuse(self.name, self.mitigate, self.sensitive, self.parity)
         roles = ("label", "time", "group", "amount", "sensitive", "ignore", "kinds")
         arguments.one_role_each(self.name, {role: getattr(self, role) for role in roles}, {("ignore", "kinds")})
 
@@ -152,7 +142,7 @@ class RiskScorer(Template):
 
     @property
     def _threshold_column(self) -> str | None:
-        return self.sensitive[0] if self.mitigate == "thresholds" else None
+        return threshold_column(vars(self))
 
     @property
     def plan(self) -> list[Column]:
@@ -190,7 +180,7 @@ class RiskScorer(Template):
         return None if self.group is None else splits.owners(records[self.group])
 
     def build_preprocessor(self, train: Part) -> keras.Model:
-        inputs = {name: column for name, column in train.inputs.items() if name != inference.GROUP}
+        inputs = {name: column for name, column in train.inputs.items() if name != GROUP}
         happened = self._truth(train.records)
         preprocessor = tabular.build_preprocessor(inputs, bins=BINS, important=happened > 0)
         features = fast.values(preprocessor.input, preprocessor.output, inputs)
@@ -209,16 +199,15 @@ class RiskScorer(Template):
         rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=1e-3, clipnorm=1.0)
         loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
         if self.mitigate == "penalty":
-            loss = EvenChances(MEMBERS, PENALTY * self.parity)
+            loss = mitigation.penalty(self, MEMBERS)
         return {"optimizer": rule, "loss": loss, "steps_per_execution": 32}
 
     def make_batches(self, part: Part, training: bool) -> Any:
         features = self._features(part.inputs)
-        target = member_targets(self._truth(part.records), MEMBERS, part.teacher, features)
+        happened = self._truth(part.records)
+        target = member_targets(happened, MEMBERS, part.teacher, features)
         if self.mitigate == "penalty":  # the loss must know whose chances it compares
-            names = self.learned_.setdefault("groups", sorted(set(part.records[self.sensitive[0]].tolist()) - {""}))
-            flags = np.stack([part.records[self.sensitive[0]] == name for name in names], axis=1)
-            target = np.concatenate([target, flags.astype("float32")], axis=1)
+            target = mitigation.penalised(self, target, part, happened)
         weight = part.records.get(WEIGHT)
         return batches.shuffled(features, target, self.batch_size, weight=weight, training=training, seed=self.seed)
 
@@ -246,14 +235,9 @@ class RiskScorer(Template):
             given["value"] = entries[next(column.entry for column in self.plan if column.name == self.amount)]
         groups = 0
         if self._threshold_column is not None:
-            column = valid.inputs[inference.GROUP].astype(str)
-            self.valid_["record group"] = column.astype(object)
-            names = sorted(set(column.tolist()) - {MISSING})
+            self.valid_["record group"] = valid.inputs[GROUP].astype(object)
+            names, entries[GROUP], given["group"] = mitigation.group_input(valid.inputs[GROUP])
             self.learned_["threshold groups"], groups = names, len(names) + 1
-            entry = keras.Input((), dtype="string", name=inference.GROUP)
-            entries[inference.GROUP] = entry
-            look = kl.StringLookup(vocabulary=names, output_mode="one_hot", name="threshold_group_words")
-            given["group"] = look(entry)
         margin = Weighed(groups, name="weighed_odds")(odds, **given)
         refer = Unsure(name="refer_to_human")(Sureness(name="how_sure")(margin))
         chance = Chance(name="probability")(odds)
@@ -288,6 +272,9 @@ class RiskScorer(Template):
     def cost_columns(self) -> tuple[str, ...]:
         return () if self.amount is None else (self.amount,)
 
+    def refuse_policy(self, policy: Policy) -> None:
+        mitigation.refuse_change(self, policy)
+
     def apply_policy(self) -> None:
         assert self.policy is not None
         known, group = self.valid_, None
@@ -301,8 +288,7 @@ class RiskScorer(Template):
         layer.by_value.assign(decided.by_value)
         layer.offset.assign(decided.offset)
         if group is not None:
-            names = self.learned_["threshold groups"]
-            layer.of_group.assign([0.0, *(decided.of_group.get(name, 0.0) for name in names)])
+            layer.of_group.assign(mitigation.in_order(self.learned_["threshold groups"], decided.of_group))
         self.model_.get_layer("refer_to_human").least.assign(decided.least)
 
     # ---- how it is judged --------------------------------------------------
@@ -332,8 +318,8 @@ class RiskScorer(Template):
         drawn = binary.pictures(happened, chance, binary.costs_of(self.policy, truth), ("others", "cases"))
         margin = self._margin(chance, truth)
         for name in self.sensitive[:1]:
-            picture = risk.frontier_figure(happened, margin, answers["decision"] == risk.HIGH, truth[name], name)
-            drawn += [] if picture is None else [picture]
+            decided = answers["decision"] == risk.HIGH
+            drawn += risk.frontier_figures(happened, margin, decided, truth[name], name, f"'{risk.HIGH}'")
         return drawn
 
     def _margin(self, chance: np.ndarray, truth: Table) -> np.ndarray:
@@ -345,8 +331,7 @@ class RiskScorer(Template):
         return np.asarray(margin)
 
     def extend_report(self, report: Any, truth: Table, inputs: Table) -> None:
-        report.notes |= fairness.notes(report.groups)
-        report.findings += fairness.findings(report.groups, self.sensitive)
+        fairness.add(report, self.sensitive)
 
     def fit_baseline(self, train: Part) -> Table:
         return {**self._linear, "typical": np.median(self._features(train.inputs), axis=0)}

@@ -129,6 +129,8 @@ def test_a_shared_folder_keeps_its_thresholds(by_thresholds, report, tmp_path):
     assert again.report_.suspects is None  # the rows to look at are records
     assert (again.predict(NEW)["decision"] == by_thresholds.predict(NEW)["decision"]).all()
     assert not any(name.startswith("record ") for name in again.valid_)
+    with pytest.raises(ValueError, match="shared without the groups of its records"):
+        again.set_policy(alarm_rate=0.2)
 
 
 def test_nobody_stands_on_both_sides_of_a_split():
