@@ -94,6 +94,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         name_of(added)
         data_of(added, "records to learn from")
     report_of(check)
+    check.add_argument("--validation", metavar="DATA", help="records that train is to be judged by")
     check.add_argument("--quick", action="store_true", help="without the short fit that tells what a whole one takes")
     train.add_argument("--save", required=True, metavar="FOLDER", help="new, or a saved template, which is replaced")
     train.add_argument("--checkpoint", metavar="FOLDER", help="goes on from here after a crash")
@@ -285,7 +286,7 @@ def run_new(arguments: argparse.Namespace) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """Prints the findings in data; 1 where one of them is an error."""
     app = _make(arguments)
-    report = app.check(arguments.data, probe=not arguments.quick)
+    report = app.check(arguments.data, validation=arguments.validation, probe=not arguments.quick)
     _save_report(report, arguments)
     for finding in report.findings:
         print(f"{finding.severity}: {finding.place}: {finding.message} {finding.fix}")

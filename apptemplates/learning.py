@@ -12,7 +12,7 @@ import numpy as np
 
 from apptemplates import training
 from apptemplates.contract import WEIGHT, Contract, Part, readable
-from apptemplates.data import preflight, traits
+from apptemplates.data import crossings, preflight, traits
 from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
@@ -66,7 +66,7 @@ def learn(
         app.learned_["tried"] = tried
     if diagnose:
         app.learned_["diagnosis"] = diagnosed(app, train, valid)
-    decide(app, train, valid)
+    decide(app, train, valid, validation is not None)
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
         refit = learn_anew(app, train, valid, again, common)
     if diagnose and app.learned_["diagnosis"]["suspects"]:
@@ -215,7 +215,7 @@ def go_on(
     fresh.history_ = done.pop("history")
     fresh.learned_["finetuned"] = {**done, "data": describe(train.records, valid.records)}
     fresh.model_ = fresh.build_decision(valid)
-    decide(fresh, train, valid)
+    decide(fresh, train, valid, validation is not None)
     # the baseline stays what it was: the simple method does not go on learning
     fresh.baseline_ = app.baseline_
     if type(app).make_golden is Contract.make_golden:  # drawn like the first records, which were more
@@ -298,7 +298,7 @@ def checked(app: Any, table: Table, accepted: Collection[str] = ()) -> Table:
     return records | ({WEIGHT: table[WEIGHT]} if WEIGHT in table else {})
 
 
-def decide(app: Any, train: Part, valid: Part) -> None:
+def decide(app: Any, train: Part, valid: Part, given: bool) -> None:
     """What goes with a decision that is built: the simple method, golden answers, the report on the held-out rows."""
     app.baseline_ = app.fit_baseline(train)
     app.learned_["profile"] = traits.profile(app.traits(train.records, train.inputs))
@@ -310,13 +310,14 @@ def decide(app: Any, train: Part, valid: Part) -> None:
     app.apply_policy()
     app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT}, train.inputs)
     app.report_ = assess.judge(app, truth, inputs, app.clusters(valid.records), {})
-    app.report_.findings = findings(app, train, valid)
+    app.report_.findings = findings(app, train, valid, given)
     app.report_.title += ", on the rows held out while learning"
 
 
-def findings(app: Any, train: Part, valid: Part) -> list[preflight.Finding]:
-    """What the records show, once their media are decoded, too, and which could not be read."""
+def findings(app: Any, train: Part, valid: Part, given: bool) -> list[preflight.Finding]:
+    """What the records show, once their media are decoded, and both sides of the split; and what could not be read."""
     found = [*app._inspect(train.records), *app.look(train.records, train.inputs)]
+    found += crossings.findings(app, train, valid, given)
     why = [*train.left_out, *valid.left_out]
     if why:
         found.append(preflight.left_out(why))

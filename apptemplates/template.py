@@ -407,17 +407,17 @@ class Template(Contract):
         randomised.check(self, report, known)
         return report
 
-    def check(self, source: Any, labels: Any = None, *, probe: bool = True) -> Any:
+    def check(self, source: Any, labels: Any = None, *, validation: Any = None, probe: bool = True) -> Any:
         """What is wrong or odd with data before anything is learned from them: a `Report` with `findings`.
 
         Args:
-            source, labels: As for `fit`.
+            source, labels, validation: As for `fit`; what stands on both sides of the split is found.
             probe: Whether to tell, from a short fit of a part of the data, how long `fit` would take, with how much
                 memory, and what it is likely to come to. It takes some seconds.
         """
         from apptemplates.evaluation import assess
 
-        return assess.preflight(self, source, labels, probe)
+        return assess.preflight(self, source, labels, probe, validation)
 
     # ---- keeping -----------------------------------------------------------
 

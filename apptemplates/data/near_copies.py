@@ -120,12 +120,29 @@ def coarse_spectrograms(sounds: np.ndarray) -> np.ndarray:
 
 def near_pairs(marks: np.ndarray) -> np.ndarray:
     """Pairs (m, 2) of rows whose marks (n, 4) hardly differ, the first row before the second."""
+    pairs = alike(marks, marks)
+    return pairs[pairs[:, 1] > pairs[:, 0]]
+
+
+def pairs_across(media: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pairs (m, 2) of a row of pictures or sounds and one of others that is nearly, but not quite, the same."""
+    sides = []
+    for one in (media, others):
+        shown = np.flatnonzero(~nothing_in(one))[:MOST]
+        sides.append((shown, marks_of(one[shown]) if len(shown) else np.empty((0, 4), np.uint64)))
+    (first, marks), (second, other_marks) = sides
+    pairs = alike(marks, other_marks)
+    rows = np.stack([first[pairs[:, 0]], second[pairs[:, 1]]], axis=1)
+    return rows[[not np.array_equal(media[here], others[there]) for here, there in rows]]
+
+
+def alike(marks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pairs (m, 2) of a row of marks (n, 4) and a row of others (k, 4) that hardly differ."""
     found = [np.empty((0, 2), int)]
     for start in range(0, len(marks), 256):
         part = marks[start : start + 256, None]
-        either = np.bitwise_count(part | marks[None]).sum(axis=-1, dtype="uint16")
-        differ = np.bitwise_count(part ^ marks[None]).sum(axis=-1, dtype="uint16")
+        either = np.bitwise_count(part | others[None]).sum(axis=-1, dtype="uint16")
+        differ = np.bitwise_count(part ^ others[None]).sum(axis=-1, dtype="uint16")
         here, there = np.nonzero((differ <= APART * either) & (either >= FEWEST))
-        keep = there > here + start
-        found.append(np.stack([here[keep] + start, there[keep]], axis=1))
+        found.append(np.stack([here + start, there], axis=1))
     return np.concatenate(found)

@@ -44,6 +44,13 @@ def findings(name: str, column: np.ndarray) -> "list[Finding]":
     ]  # fmt: skip
 
 
+def pairs_across(texts: list[str], others: list[str]) -> np.ndarray:
+    """Pairs (m, 2) of a text and one of others that is nearly, but not quite, the same."""
+    first, second = ([text[:LONGEST] for text in side[: MOST // 2]] for side in (texts, others))
+    pairs = [(one, other - len(first)) for one, other in near_pairs(first + second) if one < len(first) <= other]
+    return np.array([pair for pair in pairs if first[pair[0]] != second[pair[1]]], int).reshape(-1, 2)
+
+
 def near_pairs(texts: list[str]) -> list[tuple[int, int]]:
     """Pairs of texts that share most of their runs of words, the first before the second, in order.
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from apptemplates.contract import readable
-from apptemplates.data import traits
+from apptemplates.contract import Part, readable
+from apptemplates.data import crossings, traits
 from apptemplates.data.fingerprint import seen_before
 from apptemplates.data.preflight import Finding, in_order, left_out
 from apptemplates.data.schema import DataError, Schema
@@ -195,7 +195,7 @@ def grouped(owner: str, table: Table, columns: Any) -> np.ndarray:
     return np.array([", ".join(map(str, row)) for row in zip(*(table[name] for name in names), strict=True)], object)
 
 
-def preflight(app: Any, source: Any, labels: Any, probe: bool) -> Report:
+def preflight(app: Any, source: Any, labels: Any, probe: bool, validation: Any = None) -> Report:
     """What is wrong or odd with data before anything is learned from them, and with `probe` what a fit would take."""
     fresh, began = app.clone(), time.monotonic()
     table = fresh._read(source, labels)
@@ -210,6 +210,11 @@ def preflight(app: Any, source: Any, labels: Any, probe: bool) -> Report:
                 findings.append(left_out(list(unread[unread != ""])))
                 good = take(good, unread == "")
             findings = in_order(findings + fresh.look(good, inputs))
+    if validation is not None and rows(good):
+        held_out, unfit = fresh.record.check(fresh.name, fresh._read(validation), rows="mark")
+        first, second = (Part.of(fresh, part, fresh.open_state({})) for part in (good, take(held_out, unfit == "")))
+        findings = in_order(findings + crossings.findings(fresh, first, second, given=True))
+        bad = np.concatenate([bad, unfit[unfit != ""]])
     report = check_report(fresh, records, findings, bad)
     if probe and rows(good) and not any(finding.severity == "error" for finding in report.findings):
         probed(report, fresh, good, time.monotonic() - began)
