@@ -20,6 +20,7 @@ from apptemplates.deploy import archive, fast
 from apptemplates.evaluation import assess, diagnosis, suspects
 from apptemplates.policy import nearest
 
+DIAGNOSIS = 0.5  # the time that a diagnosis may take, of that of learning
 # how a training ended that needed no gradients
 CLOSED: dict[str, Any] = {"history": {}, "epochs": 0, "seconds": 0.0, "stopped": "learned in closed form"}
 
@@ -54,7 +55,8 @@ def learn(
         one.network_ = one.build_network(one.preprocessor_)
         files = checkpoints(one, train, valid, checkpoint, f"{way} " if len(ways) > 1 else "")
         marks += files
-        search(one, train, valid, files, 1 / (len(ways) - place + bool(refit)), way if len(ways) > 1 else "", common)
+        share = 1 / (len(ways) - place + bool(refit) + DIAGNOSIS * diagnose)
+        search(one, train, valid, files, share, way if len(ways) > 1 else "", common)
         tried[way] = one.worth()
         if kept is None or tried[way] > kept.worth():
             kept, again = one, files[len(files) // 2 :]
@@ -65,7 +67,8 @@ def learn(
     if len(tried) > 1:
         app.learned_["tried"] = tried
     if diagnose:
-        app.learned_["diagnosis"] = diagnosed(app, train, valid)
+        share = DIAGNOSIS / (DIAGNOSIS + bool(refit))
+        app.learned_["diagnosis"] = diagnosed(app, train, valid, clock.deadline(share), clock)
     decide(app, train, valid, validation is not None)
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
         refit = learn_anew(app, train, valid, again, common)
@@ -77,12 +80,12 @@ def learn(
         file.unlink(missing_ok=True)
 
 
-def diagnosed(app: Any, train: Part, valid: Part) -> dict[str, Any]:
+def diagnosed(app: Any, train: Part, valid: Part, until: float, clock: training.Clock) -> dict[str, Any]:
     """What refits on frozen features tell of the training records, without any record; see `evaluation.diagnosis`."""
     given, held_out = app.frozen(train), app.frozen(valid)
     if given is None or held_out is None:
         return dict(diagnosis.NOTHING)
-    return diagnosis.diagnose(given, held_out, app.seed)
+    return diagnosis.diagnose(given, held_out, app.seed, until - clock.passed())
 
 
 def search(

@@ -203,6 +203,7 @@ def score(
     sure: np.ndarray,
     refer: np.ndarray,
     prevalence: float | None = None,
+    costs: tuple[float, float] | None = None,
 ) -> dict[str, float]:
     """The numbers, by name.
 
@@ -214,6 +215,7 @@ def score(
         sure: (n,) how sure.
         refer: (n,) bool, whether it goes to a person.
         prevalence: The share of ill ones that predictive values are given for; by default that of the truth.
+        costs: Of a miss and of a needless alarm, or None; of each finding where several may be true.
     """
     wrong = (said != truth).any(axis=1)
     areas = [metrics.roc_auc(truth[:, k], chances[:, k]) for k in range(len(classes.names))]
@@ -227,6 +229,8 @@ def score(
         found |= {"sensitivity": sensitivity, "specificity": specificity}
         share = float(ill.mean()) if prevalence is None and len(ill) else prevalence
         found |= predictive_values(sensitivity, specificity, share or 0.0)
+    if costs is not None:  # of what nobody is asked about
+        found["cost per 1,000"] = cost_per_thousand(classes, truth[~refer], said[~refer], *costs)
     known = truth.any(axis=1) | classes.several
     found |= _calibration(classes, truth[known], chances[known])
     found |= {
@@ -237,6 +241,14 @@ def score(
         "error rate when not referred": float(wrong[~refer].mean()) if (~refer).any() else float("nan"),
     }
     return found
+
+
+def cost_per_thousand(classes: Classes, truth: np.ndarray, said: np.ndarray, miss: float, alarm: float) -> float:
+    """Cost of mistakes per 1,000 records: of misses and needless alarms, of each finding where several may be true."""
+    if classes.several:
+        each = [metrics.cost_per_thousand(truth[:, k], said[:, k], miss, alarm) for k in range(truth.shape[1])]
+        return float(np.sum(each))
+    return metrics.cost_per_thousand(classes.is_ill(truth), classes.is_ill(said), miss, alarm)
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:

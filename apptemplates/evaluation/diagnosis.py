@@ -1,5 +1,7 @@
 """What refits on frozen features tell of training data: labels that look wrong, and what more records would bring."""
 
+import math
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,8 @@ SHOWN = 100  # most suspect rows that are noted
 WISHED = 0.95  # the recall that a class is to come to
 ENOUGH = 10  # held-out rows of a class by which its recall is told
 FLAT = 0.02  # a power below which errors do not fall
+TRIED = 400  # rows that tell how long a regression takes
+REGRESSIONS = 16  # of all rows that a diagnosis comes to, those of parts of them added up
 FARTHEST = 20  # times the rows of a class that a curve is followed to
 
 
@@ -24,8 +28,8 @@ class Frozen(NamedTuple):
 
     Args:
         features: (n, d) float32.
-        place: (n,) number of the class that each row is labelled with, -1 of one that is not known.
-        names: Of the classes.
+        place: (n,) number of the class that each row is labelled with, -1 of one that is not known or not looked at.
+        names: Of the classes; empty where they must not be kept, and then no curve is told.
     """
 
     features: np.ndarray
@@ -33,13 +37,15 @@ class Frozen(NamedTuple):
     names: tuple[str, ...]
 
 
-def diagnose(train: Frozen, held_out: Frozen, seed: int) -> dict[str, Any]:
+def diagnose(train: Frozen, held_out: Frozen, seed: int, seconds: float = math.inf) -> dict[str, Any]:
     """What a logistic regression on features, learned again and again from parts of the rows, tells; plain JSON.
 
     Args:
         train: Training rows.
         held_out: Rows that are judged.
         seed: Of what is drawn.
+        seconds: That it may take: fewer rows are looked at where all of them would take longer, and none where even
+            a few hundred would.
 
     Returns:
         `rows` looked at; `curve`, a list of [rows, accuracy on the held-out rows]; `suspects`, a list of
@@ -51,10 +57,13 @@ def diagnose(train: Frozen, held_out: Frozen, seed: int) -> dict[str, Any]:
     """
     rng = np.random.default_rng(seed)
     features, place, names = train
-    rows = np.sort(rng.permutation(len(place))[:MOST])
+    rows = np.sort(rng.permutation(len(place))[: affordable(train, seconds)])
+    found: dict[str, Any] = {**NOTHING, "rows": len(rows)}
+    if not len(rows):
+        return found | {"why": "its minutes were too few"}
+    rows = rows[place[rows] >= 0]
     known, code = np.unique(place[rows], return_inverse=True)
     counts = np.bincount(code)
-    found: dict[str, Any] = {**NOTHING, "rows": len(rows)}
     if len(known) < 2 or counts.min() < 2:
         return found
     chances = out_of_fold(features[rows], code, min(FOLDS, int(counts.min())), seed)
@@ -62,16 +71,33 @@ def diagnose(train: Frozen, held_out: Frozen, seed: int) -> dict[str, Any]:
     order = np.argsort(own, kind="stable")[:SHOWN]
     found["suspects"] = [[int(rows[row]), round(float(own[row]), 4)] for row in order]
     found["wrong"] = round(float(off_diagonal(chances, code).mean()), 4)
-    judged = np.isin(held_out.place, known)
+    numbers = {name: number for number, name in enumerate(names)}
+    called = dict(enumerate(held_out.names))
+    there = np.array([numbers.get(called.get(int(number), ""), -1) for number in held_out.place], int)
+    judged = np.isin(there, known)
     if judged.any():
         learned = features[rows], code
-        held = held_out.features[judged], np.searchsorted(known, held_out.place[judged])
+        held = held_out.features[judged], np.searchsorted(known, there[judged])
         found["curve"] = curve(learned, held, rng)
         weakest = least_found(learned, held)
         if weakest is not None:
             grown = curve_of_class(learned, held, weakest, rng)
             found["weakest"] = {"name": names[known[weakest]], "curve": grown}
     return found
+
+
+def affordable(train: Frozen, seconds: float) -> int:
+    """How many rows can be looked at in so many seconds, by the time that a regression on a few hundred takes."""
+    if seconds == math.inf or len(train.place) <= TRIED:
+        return MOST
+    some = np.random.default_rng(0).permutation(len(train.place))[:TRIED]
+    if len(np.unique(train.place[some])) < 2:
+        return MOST
+    began = time.monotonic()
+    regression(0).fit(train.features[some], train.place[some])
+    spent = time.monotonic() - began
+    rows = int(TRIED * (seconds - spent) / (REGRESSIONS * spent))
+    return 0 if rows < TRIED else min(MOST, rows)
 
 
 def regression(seed: int, weight: str | None = None) -> Any:
@@ -198,7 +224,7 @@ def notes(found: dict[str, Any]) -> dict[str, str]:
     """The diagnosis in words, for a report."""
     told = {}
     if not found["rows"]:
-        told["diagnosis"] = "left out: the records have no one class each"
+        told["diagnosis"] = f"left out: {found.get('why', 'the records have no one class each')}"
     if found["wrong"] is not None:
         told["labels learned from that look wrong"] = (
             f"{found['wrong']:.1%} of {found['rows']:,} rows, by a regression on frozen features"

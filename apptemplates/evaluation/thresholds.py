@@ -158,9 +158,9 @@ def by_odds(policy: Policy, odds: np.ndarray, case: np.ndarray) -> tuple[float, 
 
     Reference: Angelopoulos et al., 2022, Conformal Risk Control, arXiv:2208.02814.
     """
-    if policy.cost_of_miss is not None or policy.cost_of_alarm is not None:
-        alarm = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
-        miss = alarm if policy.cost_of_miss is None else float(policy.cost_of_miss)
+    costs = fixed_costs(policy)
+    if costs is not None:
+        miss, alarm = costs
         return float(np.log(max(alarm, LEAST)) - np.log(max(miss, LEAST))), 0.0
     low = high = None
     if policy.min_sensitivity is not None:
@@ -174,6 +174,14 @@ def by_odds(policy: Policy, odds: np.ndarray, case: np.ndarray) -> tuple[float, 
     if low is None or high is None:
         return (low if high is None else high), 0.0  # type: ignore[return-value]
     return (low + high) / 2, max(0.0, (high - low) / 2)
+
+
+def fixed_costs(policy: Policy) -> tuple[float, float] | None:
+    """What a miss and a needless alarm cost, where both are numbers and at least one is named; else None."""
+    if policy.cost_of_miss is None and policy.cost_of_alarm is None:
+        return None
+    alarm = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
+    return alarm if policy.cost_of_miss is None else float(policy.cost_of_miss), alarm
 
 
 def _lowest_above(score: np.ndarray, limited: np.ndarray, allowed: int) -> float:

@@ -18,6 +18,7 @@ from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
 from apptemplates.evaluation import eigenfaces, pair_explanation, verification
 from apptemplates.evaluation.certainty import Stated
+from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import face_verifier as inference
 from apptemplates.inference import images as read
 from apptemplates.inference.face_finder import FaceFinder
@@ -36,6 +37,7 @@ OWN, STRANGERS = 6, 4000  # pairs that judge: of one person at most, and of stra
 FEWEST = 4  # people with two pictures: two to learn from, two to be judged by
 STEPS = 1500  # of learning, as far as five times the passes make them
 LEAST_STEPS = 24  # in a pass of finetune
+LOOKED_AT, ENOUGH = 100, 4  # people among whom wrong names are looked for: the most often pictured, and how often
 
 
 @dataclass(kw_only=True, eq=False)
@@ -210,6 +212,13 @@ class FaceVerifier(Template):
     def objective(self) -> dict[str, Any]:
         rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=0.02)
         return {"optimizer": rule, "loss": MarginSoftmax()}
+
+    def frozen(self, part: Part) -> Frozen:
+        _, place, count = np.unique(part.records[self.person].astype(str), return_inverse=True, return_counts=True)
+        often = np.argsort(-count, kind="stable")[:LOOKED_AT]
+        seen = self._directions(self.model_)({"image": part.inputs["image"]})["direction"]
+        often = often[count[often] >= ENOUGH]
+        return Frozen(seen, np.where(np.isin(place, often), place, -1), ())  # names are never kept
 
     def make_batches(self, part: Part, training: bool) -> Any:
         if not training or (self.backbone == "dlib" and part.teacher is not None):

@@ -16,7 +16,7 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import parts, to_flags
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, classes, picture_explanation
+from apptemplates.evaluation import calibration, classes, picture_explanation, thresholds
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.coarse import coarse
 from apptemplates.evaluation.diagnosis import Frozen
@@ -352,7 +352,8 @@ class MedicalScanClassifier(Template):
     def score(self, truth: Table, answers: Answers) -> dict[str, float]:
         assert self.policy is not None
         judged = self._judged(truth, answers)
-        found = classes.score(**judged, refer=answers["refer"] > 0, prevalence=self.policy.prevalence)
+        costs, prevalence = thresholds.fixed_costs(self.policy), self.policy.prevalence
+        found = classes.score(**judged, refer=answers["refer"] > 0, prevalence=prevalence, costs=costs)
         if "patient" not in truth:
             return found
         owner = truth["patient"], truth["scans of the patient"]

@@ -168,6 +168,18 @@ def test_numbers_are_what_their_names_say():
     assert found["error rate of the surest 90 %"] < found["error rate"]
 
 
+@pytest.mark.parametrize("known", [TWO, THREE, SEVERAL])
+def test_costs_count_misses_and_needless_alarms_that_nobody_is_asked_about(known):
+    truth, chance = drawn(known, 800)
+    said, sure, _ = decided(Policy(), known, truth, chance)
+    refer = sure < 0.6
+    found = classes.score(known, truth, chance, said, sure, refer, costs=(7.0, 2.0))
+    true, alarm = (flags[~refer] if known.several else known.is_ill(flags[~refer]) for flags in (truth, said))
+    cost = 7 * (true & ~alarm).sum() + 2 * (~true & alarm).sum()
+    assert found["cost per 1,000"] == pytest.approx(1000 * cost / (~refer).sum())
+    assert "cost per 1,000" not in measured(known, truth, chance)[1]
+
+
 def test_predictive_values_at_a_stated_prevalence():
     truth, chance = drawn(TWO, 2000)
     _, found = measured(TWO, truth, chance, prevalence=0.01)

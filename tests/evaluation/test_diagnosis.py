@@ -1,5 +1,7 @@
 """What refits on frozen features tell: wrong labels come first, curves fall as they do, and nothing is made up."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,49 @@ def test_without_classes_it_is_refused():
     app, shop = at.Recommender.demo()
     with pytest.raises(DataError, match=r"Recommender: diagnose is for records of one class each; call fit without it"):
         app.clone(epochs=1).fit(shop, diagnose=True, verbose=0)
+
+
+def test_it_keeps_to_its_seconds():
+    train, held_out = blobs(3_000, 0), blobs(200, 1)
+    began = time.monotonic()
+    found = diagnosis.diagnose(train, held_out, seed=0, seconds=1.0)
+    assert time.monotonic() - began < 2.5
+    assert diagnosis.TRIED <= found["rows"] <= 3_000
+    nothing = diagnosis.diagnose(train, held_out, seed=0, seconds=1e-6)
+    assert nothing["rows"] == 0
+    assert diagnosis.notes(nothing) == {"diagnosis": "left out: its minutes were too few"}
+
+
+def test_classes_of_both_sides_go_by_their_names():
+    train, held_out = blobs(900, 0), blobs(600, 1)
+    turned = Frozen(held_out.features, 2 - held_out.place, ("c", "b", "a"))
+    first, second = (diagnosis.diagnose(train, one, seed=0)["curve"] for one in (held_out, turned))
+    assert first == second and first[-1][1] > 0.7
+    nobody = diagnosis.diagnose(Frozen(*train[:2], ()), Frozen(*held_out[:2], ()), seed=0)
+    assert nobody["curve"] == [] and nobody["suspects"] and nobody["weakest"] is None
+
+
+def test_rows_that_are_not_looked_at_are_left_out():
+    features, place, names = blobs(600, 0)
+    some = np.where(np.arange(600) < 200, -1, place)
+    found = diagnosis.diagnose(Frozen(features, some, names), blobs(300, 1), seed=0)
+    assert found["rows"] == 600 and min(row for row, _ in found["suspects"]) >= 200
+
+
+def test_pictures_under_another_persons_name_are_suspects():
+    app, faces = at.FaceVerifier.demo()
+    records = {name: column.copy() for name, column in faces.items()}
+    person = records["person"].astype(str)
+    wrong = np.random.default_rng(0).choice(len(person), len(person) // 20, replace=False)
+    names = np.unique(person)
+    renamed = person.copy()
+    renamed[wrong] = names[(np.searchsorted(names, person[wrong]) + 1) % len(names)]
+    records["person"] = renamed.astype(object)
+    app.fit(records, diagnose=True, verbose=0)
+    told = app.report_.suspects
+    assert len(told) and "labels learned from that look wrong" in app.report_.notes
+    assert not set(names) & set(str(app.learned_["diagnosis"]).replace("'", " ").split())
+    learned = app.split(app.record.check("test", records)[0])[0]
+    spoilt = {records["image"][row].tobytes() for row in wrong}
+    hits = [learned["image"][row].tobytes() in spoilt for row in told["row"][: len(wrong)]]
+    assert np.mean(hits) > 0.5  # a share of .05 by chance
