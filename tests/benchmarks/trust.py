@@ -33,6 +33,7 @@ import pandas as pd
 
 import apptemplates as at
 from apptemplates.contract import Part
+from apptemplates.data import splits, synthetic_shop
 from apptemplates.evaluation import certainty, diagnosis, intervals, metrics, randomised
 from apptemplates.evaluation.report import Report
 from apptemplates.probe import resident
@@ -413,6 +414,15 @@ def timing() -> None:
         app, (train, label), (test, _) = at.load(SAVED / name), parts["train"][name], parts["test"][name]
         spent("check", name, len(train[label]), partial(app.check, train))
         spent("report", name, len(test[label]), partial(app.evaluate, test))
+    from faults import faces
+
+    pictures, text = faces(), (DATA.parent / "text" / "tinyshakespeare" / "input.txt").read_text()[-110_000:]
+    shop = splits.by_time(synthetic_shop.purchases(1000, 200), "time", 0.1)[1]
+    others = {"face_verifier": pictures, "recommender": shop, "text_generator": {"text": [text]}}
+    for name, records in others.items():
+        app = at.load(SAVED / name)
+        spent("check", name, len(next(iter(records.values()))), partial(app.check, records))
+        spent("report", name, len(next(iter(records.values()))), partial(app.evaluate, records))
 
 
 def spent(what: str, name: str, rows: int, call: Any) -> None:
