@@ -148,7 +148,7 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
     return Estimate(
         share=share,
         seconds=MARGIN * (beside * (1 + 0.5 * again) + decoding + learned),
-        megabytes=grown + (1 / share - 1) * held * COPIES / 2**20,
+        megabytes=MARGIN * (grown + (1 / share - 1) * held * COPIES / 2**20),
         headline=next(iter(short.report_.metrics)),
         low=low,
         high=high,

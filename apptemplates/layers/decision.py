@@ -34,8 +34,32 @@ class Chance(keras.layers.Layer):
         return ops.sigmoid(logit)
 
 
+class ByGroup(keras.layers.Layer):
+    """A decision in which each group may have an offset of its own.
+
+    Args:
+        groups: Number of groups that have one; 0 where no input says which.
+    """
+
+    def __init__(self, groups: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def add_groups(self) -> None:
+        """Adds the offsets, if any."""
+        if self.groups:
+            self.of_group = self.add_weight(name="of_group", shape=(self.groups,), initializer="zeros", trainable=False)
+
+    def offset_of(self, group: Any) -> Any:
+        """The offset (n,) of flags (n, groups)."""
+        return ops.sum(group * self.of_group, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups}
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Alarm(keras.layers.Layer):
+class Alarm(ByGroup):
     """True where probability x (by_value x value + fixed) reaches the threshold; the three can be set at any time.
 
     With a fixed cost of a miss this is a threshold on the probability; with the value of each row as what a miss
@@ -45,15 +69,10 @@ class Alarm(keras.layers.Layer):
         groups: Number of groups that have an offset of their own; 0 where no input says which.
     """
 
-    def __init__(self, groups: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.groups = groups
-
     def build(self, *shapes: Any, **named: Any) -> None:
         for name, start in (("by_value", "zeros"), ("fixed", "ones"), ("threshold", "ones")):
             setattr(self, name, self.add_weight(name=name, shape=(), initializer=start, trainable=False))
-        if self.groups:
-            self.of_group = self.add_weight(name="of_group", shape=(self.groups,), initializer="zeros", trainable=False)
+        self.add_groups()
 
     def set(self, by_value: float, fixed: float, threshold: float) -> None:
         """Decides anew."""
@@ -64,14 +83,11 @@ class Alarm(keras.layers.Layer):
     def call(self, probability: Any, value: Any, group: Any = None) -> Any:
         weighed = probability * (self.by_value * value + self.fixed)
         if group is not None:
-            weighed = weighed * ops.exp(ops.sum(group * self.of_group, axis=-1))
+            weighed = weighed * ops.exp(self.offset_of(group))
         return ops.greater_equal(weighed, self.threshold)
 
     def compute_output_spec(self, probability: Any, value: Any, group: Any = None) -> Any:
         return keras.KerasTensor(probability.shape, "bool")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -116,7 +132,7 @@ class Unusualness(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Weighed(keras.layers.Layer):
+class Weighed(ByGroup):
     """How far the log odds (n,) of a case lie above where acting pays, what is at stake and the row's group included.
 
     margin = log odds + by_value x log(value) + offset + offset of the group; all three can be set at any time.
@@ -125,27 +141,19 @@ class Weighed(keras.layers.Layer):
         groups: Number of groups that have an offset of their own; 0 where no input says which.
     """
 
-    def __init__(self, groups: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.groups = groups
-
     def build(self, *shapes: Any, **named: Any) -> None:
         self.by_value = self.add_weight(name="by_value", shape=(), initializer="zeros", trainable=False)
         self.offset = self.add_weight(name="offset", shape=(), initializer="zeros", trainable=False)
-        if self.groups:
-            self.of_group = self.add_weight(name="of_group", shape=(self.groups,), initializer="zeros", trainable=False)
+        self.add_groups()
 
     def call(self, odds: Any, value: Any = None, group: Any = None) -> Any:
         margin = odds + self.offset
         if value is not None:
             margin = margin + self.by_value * ops.log(ops.maximum(value, 1e-6))
-        return margin if group is None else margin + ops.sum(group * self.of_group, axis=-1)
+        return margin if group is None else margin + self.offset_of(group)
 
     def compute_output_spec(self, odds: Any, value: Any = None, group: Any = None) -> Any:
         return keras.KerasTensor(odds.shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
