@@ -1,6 +1,7 @@
 """What would have to be otherwise for a decision to be otherwise: the smallest change to columns that can change."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from apptemplates.evaluation.wording import number
 
 Table = dict[str, np.ndarray]
 MOST = 3  # columns that are changed
+ROWS = 50  # for which the smallest change is looked for
+COLUMN = "would be decided otherwise with"
 OF_A_WORD = 0.5  # how far a word is from any other, where a number's whole range is 1
 
 
@@ -33,6 +36,26 @@ def smallest(
     return [
         of_one(margin, {n: c[i : i + 1] for n, c in inputs.items()}, values, names, before[i]) for i in range(count)
     ]
+
+
+def add(
+    report: Any,
+    margin: Callable[[Table], np.ndarray],
+    inputs: Table,
+    values: Mapping[str, np.ndarray],
+    names: Mapping[str, str],
+    said: Table,
+) -> None:
+    """Adds to the table of an explanation what was said, and for its first 50 rows what would change that.
+
+    Args:
+        report: With a table of n rows.
+        margin, inputs, values, names: As for `smallest`.
+        said: Columns (n,) that hold the decision.
+    """
+    flips = smallest(margin, {name: column[:ROWS] for name, column in inputs.items()}, values, names)
+    flips += [""] * (len(report.table) - len(flips))
+    report.table = report.table.assign(**said, **{COLUMN: flips})
 
 
 def of_one(

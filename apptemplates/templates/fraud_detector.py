@@ -15,7 +15,16 @@ from apptemplates.data.readers import read
 from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
-from apptemplates.evaluation import binary, calibration, fairness, metrics, risk, table_explanation, thresholds
+from apptemplates.evaluation import (
+    binary,
+    calibration,
+    counterfactual,
+    fairness,
+    metrics,
+    risk,
+    table_explanation,
+    thresholds,
+)
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import fraud_detector as inference
@@ -51,6 +60,7 @@ class FraudDetector(Template):
         kinds: Kinds of columns that were guessed wrong, such as `{"zip": "category"}`.
         label_delay: How long it takes until a fraud is known, such as "7D"; a label serves only later payments.
         windows: How far back the past is counted.
+        immutable: Columns that nobody can change: what would make an alarm none, or the reverse, leaves them alone.
         mitigate: "thresholds" gives each group of the first sensitive column a threshold of its own, which then must
             be told when asking; "penalty" learns chances that differ less between those groups. None treats all alike.
         parity: Share of the gap between the groups in the rate of alarms that mitigation is to close, 0..1.
@@ -77,6 +87,7 @@ class FraudDetector(Template):
     kinds: dict[str, str] = field(default_factory=dict)
     label_delay: str = "7D"
     windows: tuple[str, ...] = ("1D", "7D", "30D")
+    immutable: tuple[str, ...] = ()
     mitigate: str | None = None
     parity: float = 0.6
     policy: Policy | None = None
@@ -359,6 +370,19 @@ class FraudDetector(Template):
 
     # ---- how it is judged --------------------------------------------------
 
+    def _over(self, inputs: Table) -> np.ndarray:
+        """The margin (n,) of prepared payments, their groups' offsets included: an alarm from 0 on."""
+        amount = 0.0 if self.amount is None else inputs[self._entry(self.amount)]
+        return self._margin(self.call_(inputs)["probability"], amount) + self._offsets(inputs)
+
+    def _offsets(self, inputs: Table) -> np.ndarray | float:
+        """The offset (n,) of each payment's group; 0 where all share one threshold."""
+        if GROUP not in inputs:
+            return 0.0
+        names, of_group = self.learned_["threshold groups"], self.model_.get_layer("alarm").of_group.numpy()
+        offsets = dict(zip(names, of_group[1:], strict=True))
+        return np.array([offsets.get(name, 0.0) for name in inputs[GROUP]])
+
     def make_trials(self, records: Table) -> tuple[Table, Table]:
         return records, {name: records[name] for name in (self.label, self.amount, *self.sensitive) if name is not None}
 
@@ -374,11 +398,7 @@ class FraudDetector(Template):
         fraud, chance = truth[self.label], answers["probability"]
         by_amount, fixed, threshold = self._decision()
         amount = 0.0 if self.amount is None else truth[self.amount]
-        place = threshold / (by_amount * amount + fixed)
-        if GROUP in inputs:
-            names, of_group = self.learned_["threshold groups"], self.model_.get_layer("alarm").of_group.numpy()
-            offsets = dict(zip(names, of_group[1:], strict=True))
-            place = place / np.exp([offsets.get(name, 0.0) for name in inputs[GROUP]])
+        place = threshold / (by_amount * amount + fixed) / np.exp(self._offsets(inputs))
         margin = risk.log_odds(chance) - risk.log_odds(place)
         return Stated(
             wrong=answers["alarm"] != (fraud > 0),
@@ -427,7 +447,7 @@ class FraudDetector(Template):
         out = self.network_(features)
         answer = keras.ops.mean(keras.ops.square(out - features), -1) if self.label is None else MeanLogit()(out)
         truth = records.get(self.label) if self.label is not None else None
-        return table_explanation.explain(
+        report = table_explanation.explain(
             self.card.title,
             keras.Model(features, answer),
             self._features(inputs),
@@ -436,3 +456,8 @@ class FraudDetector(Template):
             None if truth is None or np.isnan(truth).any() else truth,
             seed=self.seed,
         )
+        free = [column for column in self.plan if column.name not in self.immutable]
+        values = tabular.usual_values(self.preprocessor_, [(column.entry, column.kind) for column in free])
+        said = {"alarm": self.respond(inputs, self.call_, self.state_)["alarm"]}
+        counterfactual.add(report, self._over, inputs, values, {column.entry: column.name for column in free}, said)
+        return report

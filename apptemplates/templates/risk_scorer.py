@@ -27,7 +27,6 @@ from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 16
-COUNTERFACTUALS = 50  # rows for which the smallest change that flips the decision is looked for
 
 
 @dataclass(kw_only=True, eq=False)
@@ -359,12 +358,8 @@ class RiskScorer(Template):
             seed=self.seed,
         )
         free = [column for column in self.plan if column.name not in self.immutable]
-        some = {name: column[:COUNTERFACTUALS] for name, column in inputs.items()}
         values = tabular.usual_values(self.preprocessor_, [(column.entry, column.kind) for column in free])
         named = {column.entry: column.name for column in free}
-        flips = counterfactual.smallest(lambda rows: self.call_(rows)["margin"], some, values, named)
-        more = {"decision": self.respond(inputs, self.call_, self.state_)["decision"]}
-        flips += [""] * (len(more["decision"]) - len(flips))
-        assert report.table is not None
-        report.table = report.table.assign(**more, **{"would be decided otherwise with": flips})
+        said = {"decision": self.respond(inputs, self.call_, self.state_)["decision"]}
+        counterfactual.add(report, lambda rows: self.call_(rows)["margin"], inputs, values, named, said)
         return report

@@ -8,7 +8,7 @@ from apptemplates.data import synthetic
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import take
 from apptemplates.deploy import runtime
-from apptemplates.evaluation import risk
+from apptemplates.evaluation import counterfactual, risk
 
 PAYMENTS = synthetic.payments(4000)
 PAYMENTS["place"] = np.where(PAYMENTS["channel"] == "online", "online", "elsewhere").astype(object)  # twice the frauds
@@ -82,6 +82,30 @@ def test_a_penalty_learns_chances_that_differ_less(app):
         gaps.append(chance[TEST["place"] == "online"].mean() - chance[TEST["place"] == "elsewhere"].mean())
     assert gaps[0] > 0 and gaps[1] < 0.8 * gaps[0]
     assert "place" not in even.query
+
+
+def test_what_would_make_an_alarm_none_does(by_thresholds):
+    near = np.abs(by_thresholds._over(by_thresholds.prepare(QUERIES, by_thresholds.state_)))
+    asked = {name: column[np.sort(np.argsort(near)[:10])] for name, column in TEST.items()}
+    table = by_thresholds.explain(asked).table
+    assert set(table["alarm"]) == {True, False}
+    changed = 0
+    for row in range(10):
+        words = table[counterfactual.COLUMN][row]
+        if " and " in words or not words:
+            continue
+        name, value = words.split(" ")[0], words.split(" → ")[1].strip("'")
+        other = {key: column[row] for key, column in asked.items() if key != "fraud"}
+        other[name] = value if isinstance(asked[name][0], str) else float(value.replace(",", ""))
+        inputs = by_thresholds.prepare(
+            {key: np.array([v], asked[key].dtype) for key, v in other.items()}, by_thresholds.state_
+        )
+        assert bool(by_thresholds.respond(inputs, by_thresholds.call_, None)["alarm"][0]) != table["alarm"][row]
+        changed += 1
+    assert changed
+    app = by_thresholds.__copy__()
+    app.immutable = (*app.columns_, "amount", "time")
+    assert set(app.explain(asked).table[counterfactual.COLUMN]) == {""}
 
 
 def test_payments_of_one_customer_go_together_in_intervals(app):
