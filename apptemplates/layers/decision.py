@@ -34,6 +34,7 @@ class Chance(keras.layers.Layer):
         return ops.sigmoid(logit)
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class ByGroup(keras.layers.Layer):
     """A decision in which each group may have an offset of its own.
 
