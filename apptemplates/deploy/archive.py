@@ -5,7 +5,6 @@ import dataclasses
 import importlib
 import os
 import platform
-import zipfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from apptemplates import _catalogue
 from apptemplates.deploy import folder as layout
-from apptemplates.deploy.arrays import UnsafeFile, check_zip, read_arrays, write_arrays
+from apptemplates.deploy.arrays import DAMAGE, UnsafeFile, check_zip, read_arrays, write_arrays
 from apptemplates.deploy.folder import STATE, ArchiveError
 
 Table = dict[str, np.ndarray]
@@ -244,7 +243,7 @@ def _open_keras(path: Path, versions: dict[str, str]) -> Any:
     _safe(path, check_zip)
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=False)
-    except (TypeError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (*DAMAGE, AttributeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ArchiveError(f"Keras can not open {path.name!r} ({reason}){_other_versions(versions)}") from error
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,6 +14,13 @@ import numpy as np
 LARGEST_ZIP = 2 << 30  # bytes, everything in it unpacked
 LARGEST_EXPANDING = 64 << 20  # bytes of one member that may unpack to any multiple of its packed size
 MOST_EXPANSION = 200
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED = 1  # bit of a member's flags
+# what unpacking and NumPy raise of damaged bytes
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, LookupError, TypeError, ValueError, SyntaxError, RuntimeError,
+    tokenize.TokenError, ArithmeticError,
+)  # fmt: skip
 
 
 class UnsafeFile(ValueError):
@@ -29,9 +37,11 @@ def check_zip(path: str | os.PathLike[str]) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError) as error:
         raise UnsafeFile(f"it can not be opened as a zip ({error})") from error
     for member in members:
+        if member.compress_type not in PACKED or member.flag_bits & ENCRYPTED:
+            raise UnsafeFile(f"its member {member.filename!r} is packed in a way that is not used here")
         if member.filename.startswith(("/", "\\")) or ":" in member.filename or ".." in Path(member.filename).parts:
             raise UnsafeFile(f"its member {member.filename!r} points outside of it")
         if member.file_size > max(LARGEST_EXPANDING, MOST_EXPANSION * member.compress_size):
@@ -86,7 +96,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as content:
             names = json.loads(content["names"].tobytes())
             return {str(name): _column(content, position) for position, name in enumerate(names)}
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError, IndexError) as error:
+    except DAMAGE as error:
         if isinstance(error, UnsafeFile):
             raise
         raise UnsafeFile(f"its arrays can not be read ({error})") from error
