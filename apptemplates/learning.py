@@ -311,7 +311,7 @@ def decide(app: Any, train: Part, valid: Part, given: bool) -> None:
     app.golden_ = app.make_golden(inputs if own else train.inputs)
     app.call_, app.fast_ = fast.batch(app.model_), None
     app.apply_policy()
-    app.seen_ = row_marks({name: column for name, column in train.records.items() if name != WEIGHT}, train.inputs)
+    app.seen_ = row_marks(crossings.plain(train.records), train.inputs)
     app.report_ = assess.judge(app, truth, inputs, app.clusters(valid.records), {})
     app.report_.findings = findings(app, train, valid, given)
     app.report_.title += ", on the rows held out while learning"

@@ -202,6 +202,7 @@ def preflight(app: Any, source: Any, labels: Any, probe: bool, validation: Any =
     fresh.columns_ = fresh._own_columns(table)
     records, problems = fresh.record.check(fresh.name, table, rows="mark")
     bad, good, findings = problems[problems != ""], take(records, problems == ""), []
+    inputs: Table = {}
     if rows(good):
         findings = fresh._inspect(good)
         if fresh._media:
@@ -212,7 +213,9 @@ def preflight(app: Any, source: Any, labels: Any, probe: bool, validation: Any =
             findings = in_order(findings + fresh.look(good, inputs))
     if validation is not None and rows(good):
         held_out, unfit = fresh.record.check(fresh.name, fresh._read(validation), rows="mark")
-        first, second = (Part.of(fresh, part, fresh.open_state({})) for part in (good, take(held_out, unfit == "")))
+        first = Part(good, inputs, fresh.prepare)  # whose media are decoded already
+        second = Part.of(fresh, take(held_out, unfit == ""), fresh.open_state({}))
+        findings += [left_out(list(second.left_out))] if second.left_out else []
         findings = in_order(findings + crossings.findings(fresh, first, second, given=True))
         bad = np.concatenate([bad, unfit[unfit != ""]])
     report = check_report(fresh, records, findings, bad)

@@ -368,8 +368,6 @@ class FraudDetector(Template):
         weighed = np.maximum(chance.astype("float64") * (by_amount * amount + fixed), thresholds.LEAST)
         return np.log(weighed) - np.log(max(threshold, thresholds.LEAST))
 
-    # ---- how it is judged --------------------------------------------------
-
     def _over(self, inputs: Table) -> np.ndarray:
         """The margin (n,) of prepared payments, their groups' offsets included: an alarm from 0 on."""
         amount = 0.0 if self.amount is None else inputs[self._entry(self.amount)]
@@ -382,6 +380,8 @@ class FraudDetector(Template):
         names, of_group = self.learned_["threshold groups"], self.model_.get_layer("alarm").of_group.numpy()
         offsets = dict(zip(names, of_group[1:], strict=True))
         return np.array([offsets.get(name, 0.0) for name in inputs[GROUP]])
+
+    # ---- how it is judged --------------------------------------------------
 
     def make_trials(self, records: Table) -> tuple[Table, Table]:
         return records, {name: records[name] for name in (self.label, self.amount, *self.sensitive) if name is not None}
