@@ -292,6 +292,13 @@ class Contract(abc.ABC):
         """
         return None
 
+    def growing(self, train: Part, valid: Part) -> Any:
+        """What can be learned from shares of records that have no classes, as `evaluation.diagnosis.Growing`.
+
+        By it `fit(diagnose=True)` tells what more records would bring; None where they have classes.
+        """
+        return None
+
     def cost_columns(self) -> tuple[str, ...]:
         """Columns that a policy may name as the cost of a miss."""
         return ()

@@ -38,8 +38,8 @@ def learn(
     verbose: str | int,
 ) -> None:
     """Fits an unfitted template; see `Template.fit`."""
-    if diagnose and type(app).frozen is Contract.frozen:
-        raise DataError(f"{app.name}: diagnose is for records of one class each; call fit without it.")
+    if diagnose and type(app).frozen is Contract.frozen and type(app).growing is Contract.growing:
+        raise DataError(f"{app.name}: diagnose tells nothing of its records; call fit without it.")
     table = weighted(app.name, table, sample_weight)
     app.columns_ = app._own_columns(table)
     app.learned_ = {"seed": app.seed}
@@ -82,9 +82,12 @@ def learn(
 
 def diagnosed(app: Any, train: Part, valid: Part, until: float, clock: training.Clock) -> dict[str, Any]:
     """What refits on frozen features tell of the training records, without any record; see `evaluation.diagnosis`."""
+    growing = app.growing(train, valid)
+    if growing is not None:
+        return diagnosis.grow(growing, app.seed, until - clock.passed())
     given, held_out = app.frozen(train), app.frozen(valid)
     if given is None or held_out is None:
-        return dict(diagnosis.NOTHING)
+        return diagnosis.nothing()
     return diagnosis.diagnose(given, held_out, app.seed, until - clock.passed())
 
 

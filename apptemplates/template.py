@@ -203,8 +203,8 @@ class Template(Contract):
             sample_weight: (n,) float >= 0, or the name of a column.
             minutes: Wall clock for everything after the import of TensorFlow; the best weights so far are kept.
             checkpoint: A folder that survives a crash: the same call goes on from its last epoch.
-            diagnose: Whether to tell, once it has learned, which labels look wrong and what more records would bring:
-                in `report_` and every later report. It takes some seconds, of classes only; see `evaluation.diagnosis`.
+            diagnose: Whether to tell, once it has learned, what more records would bring and, of classes, which labels
+                look wrong: in `report_` and every later report. It takes some seconds; see `evaluation.diagnosis`.
             callbacks: More Keras callbacks.
             verbose: "auto" shows a live line in a terminal or a notebook; 0 nothing; 1 the line.
 

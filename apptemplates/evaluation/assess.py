@@ -55,7 +55,7 @@ def unseen(app: Any, trials: "Trials", kept: np.ndarray, headline: str) -> inter
     """The headline of the trials that were not learned from."""
     answers = app.respond(take(trials.inputs, kept), app.call_, app.state_)
     clusters = None if trials.clusters is None else trials.clusters[kept]
-    return intervals.bootstrap(app.score, take(trials.truth, kept), answers, clusters)[headline]
+    return intervals.measured(app.score, take(trials.truth, kept), answers, clusters)[headline]
 
 
 def look_closer(
@@ -149,12 +149,12 @@ def judge(
     """
     answers = app.respond(inputs, app.call_, app.state_) if answers is None else answers
     simple = app.baseline(app.baseline_, inputs)
-    measured = intervals.bootstrap(app.score, truth, answers, clusters, repeats)
+    measured = intervals.measured(app.score, truth, answers, clusters, repeats)
     headline = app.headline if app.headline in measured else next(iter(measured))
     report = Report(title=app.card.title, metrics={headline: measured[headline], **measured})
     report.baseline = {
         "name": app.baseline_name,
-        "metrics": intervals.bootstrap(app.score, truth, simple, clusters, repeats),
+        "metrics": intervals.measured(app.score, truth, simple, clusters, repeats),
         "difference": intervals.difference(app.score, truth, answers, simple, clusters, repeats),
     }
     report.groups = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apptemplates.evaluation.intervals import Metric, Score, Table, interval, resamples
+from apptemplates.evaluation.intervals import Metric, Score, Table, interval, open_ended, resamples
 
 #: Groups shown one by one; of more, the smallest are put together.
 MOST_GROUPS = 20
@@ -108,8 +108,8 @@ def by_group(
             for name, number in score(*_rows(member[rows], truth, answers)).items():
                 drawn[name].append(number)
         row = {"group": group, "rows": len(member), "small": len(member) < smallest}
-        for name, number in value.items():
-            metric = interval(number, drawn[name])
+        found = {name: interval(number, drawn[name]) for name, number in value.items()}
+        for name, metric in open_ended(found, score, *_rows(member, truth, answers), ids).items():
             row |= {name: metric.value, f"{name} low": metric.low, f"{name} high": metric.high}
         table.append(row)
         draws[group] = drawn

@@ -2,16 +2,17 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 from apptemplates.evaluation.wording import rounded_up
 
 MOST = 20_000  # rows that are looked at, drawn by chance
 FOLDS = 5
 SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)  # of the rows, for the curve
-NOTHING: dict[str, Any] = {"rows": 0, "curve": [], "suspects": [], "wrong": None, "weakest": None}
 DRAWS = 3  # of each smaller share
 FEWEST = 40  # rows of the smallest share
 SHOWN = 100  # most suspect rows that are noted
@@ -21,6 +22,11 @@ FLAT = 0.02  # a power below which errors do not fall
 TRIED = 400  # rows that tell how long a regression takes
 REGRESSIONS = 16  # of all rows that a diagnosis comes to, those of parts of them added up
 FARTHEST = 20  # times the rows of a class that a curve is followed to
+
+
+def nothing() -> dict[str, Any]:
+    """A diagnosis that tells nothing."""
+    return {"rows": 0, "curve": [], "suspects": [], "wrong": None, "weakest": None}
 
 
 class Frozen(NamedTuple):
@@ -35,6 +41,49 @@ class Frozen(NamedTuple):
     features: np.ndarray
     place: np.ndarray
     names: tuple[str, ...]
+
+
+class Growing(NamedTuple):
+    """What can be learned from a part of records that have no classes.
+
+    Args:
+        learn: From a share of them, drawn with a generator, to how many that was and how good what it learned is.
+        unit: What is counted, such as "people".
+        method: What learns.
+        score: The metric that tells how good it is.
+    """
+
+    learn: Callable[[float, np.random.Generator], tuple[int, float]]
+    unit: str
+    method: str
+    score: str
+
+
+def grow(given: Growing, seed: int, seconds: float = math.inf) -> dict[str, Any]:
+    """What more and more records without classes bring, as far as the time goes; plain JSON.
+
+    Returns:
+        As `diagnose`, without suspects, since nothing is labelled: `curve`, a list of [number, score], and the `unit`,
+        `method` and `score` of it.
+    """
+    rng, began = np.random.default_rng(seed), time.monotonic()
+    found: dict[str, Any] = {**nothing(), "unit": given.unit, "method": given.method, "score": given.score}
+    spent = 0.0  # by the last draw, which the next one, of twice as much, takes at least
+    for share in SHARES:
+        drawn = []
+        for _ in range(DRAWS if share < 1 else 1):
+            if time.monotonic() - began + spent > seconds:
+                break
+            start = time.monotonic()
+            drawn.append(given.learn(share, rng))
+            spent = time.monotonic() - start
+        if not drawn:
+            break
+        number, score = (float(np.mean(column)) for column in zip(*drawn, strict=True))
+        if np.isfinite(score):
+            found["curve"].append([round(number), round(score, 4)])
+            found["rows"] = round(number)
+    return found if found["curve"] else found | {"why": "its minutes were too few"}
 
 
 def diagnose(train: Frozen, held_out: Frozen, seed: int, seconds: float = math.inf) -> dict[str, Any]:
@@ -58,7 +107,7 @@ def diagnose(train: Frozen, held_out: Frozen, seed: int, seconds: float = math.i
     rng = np.random.default_rng(seed)
     features, place, names = train
     rows = np.sort(rng.permutation(len(place))[: affordable(train, seconds)])
-    found: dict[str, Any] = {**NOTHING, "rows": len(rows)}
+    found: dict[str, Any] = {**nothing(), "rows": len(rows)}
     if not len(rows):
         return found | {"why": "its minutes were too few"}
     rows = rows[place[rows] >= 0]
@@ -230,15 +279,25 @@ def notes(found: dict[str, Any]) -> dict[str, str]:
             f"{found['wrong']:.1%} of {found['rows']:,} rows, by a regression on frozen features"
         )
     if found["curve"]:
-        told["learning curve"] = "; ".join(f"{int(rows):,} rows {score:.3f}" for rows, score in found["curve"])
-        more = foreseen(found["curve"])
-        if more is not None:
-            told["with twice the rows"] = (
-                f"accuracy of about {more[1]:.3f} on the held-out rows instead of {found['curve'][-1][1]:.3f}, if the "
-                "curve goes on as it does"
-            )
+        told |= of_curve(found["curve"], found.get("unit", "rows"), found.get("score", "accuracy"))
+    if "method" in found and found["curve"]:
+        told["learning curve"] += f" ({found['score']} of {found['method']} alone, on what was held out)"
+        told["labels that look wrong"] = "not looked for: nothing is labelled"
     if found.get("weakest"):
         told["what would help most"] = wish(found["weakest"])
+    return told
+
+
+def of_curve(points: list[list[float]], unit: str, score: str) -> dict[str, str]:
+    """A learning curve in words, and what it foresees."""
+    told = {"learning curve": "; ".join(f"{int(number):,} {unit} {value:.3f}" for number, value in points)}
+    less = score in LOWER_IS_BETTER
+    more = foreseen([[number, 1 - value] for number, value in points] if less else points)
+    if more is not None:
+        told[f"with twice the {unit}"] = (
+            f"{score} of about {1 - more[1] if less else more[1]:.3f} on the held-out {unit} instead of "
+            f"{points[-1][1]:.3f}, if the curve goes on as it does"
+        )
     return told
 
 

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from apptemplates.evaluation.metrics import UNBOUNDED
+
+TRIED = 200  # rows or groups that are looked at by themselves
+
 Table = Mapping[str, np.ndarray]
 Score = Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], Mapping[str, float]]
 
@@ -64,6 +68,58 @@ def bootstrap(
         for name, value in drawn.items():
             draws[name].append(value)
     return {name: interval(value, draws[name], level) for name, value in values.items()}
+
+
+def measured(
+    score: Score, truth: Table, answers: Table, groups: np.ndarray | None = None, repeats: int = 200
+) -> dict[str, Metric]:
+    """`bootstrap` of metrics, where also a share that is 0 or 1 on all rows has an interval; see `open_ended`."""
+    found = bootstrap(score, truth, answers, groups, repeats)
+    return open_ended(found, score, dict(truth), dict(answers), groups) if repeats else found
+
+
+def open_ended(
+    found: dict[str, Metric],
+    score: Score,
+    truth: dict[str, np.ndarray],
+    answers: dict[str, np.ndarray],
+    groups: np.ndarray | None = None,
+    level: float = 0.95,
+) -> dict[str, Metric]:
+    """The metrics, those of them that are shares of 0 or 1 which no draw varies with what so few rows leave open.
+
+    A recall of 1 on 20 rows of an event may as well be one of .84. Of how many rows, or groups of rows, a metric is a
+    share is told by how many have a value of it by themselves.
+
+    Args:
+        found: As `bootstrap` gave them.
+        score, truth, answers, groups, level: As `bootstrap` was given.
+
+    Reference: Clopper and Pearson, 1934, The Use of Confidence or Fiducial Limits Illustrated in the Case of the
+    Binomial.
+    """
+    same = [name for name, one in found.items() if one.low == one.high == one.value and one.value in (0.0, 1.0)]
+    same = [name for name in same if name not in UNBOUNDED]
+    if not same:
+        return found
+    group = np.arange(_rows(truth, answers)) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    number = int(group.max()) + 1
+    some = np.random.default_rng(0).permutation(number)[:TRIED]
+    defined = dict.fromkeys(same, 0)
+    for one in some:
+        rows = np.flatnonzero(group == one)
+        alone = score(
+            {name: column[rows] for name, column in truth.items()},
+            {name: column[rows] for name, column in answers.items()},
+        )
+        for name in same:
+            defined[name] += not np.isnan(alone.get(name, np.nan))
+    wider = {}
+    for name in same:
+        count = max(1.0, number * defined[name] / len(some)) if defined[name] else number
+        off, value = 1 - (0.5 - level / 2) ** (1 / count), found[name].value
+        wider[name] = Metric(value, 1 - off, 1.0) if value else Metric(value, 0.0, off)
+    return found | wider
 
 
 def difference(

@@ -27,6 +27,21 @@ LOWER_IS_BETTER = frozenset(
     }
 )
 
+#: Names of numbers that may be 0 or 1 without being a share.
+UNBOUNDED = frozenset(
+    {
+        "bits a character",
+        "cost per 1,000",
+        "log loss",
+        "mean absolute error",
+        "mean unusualness",
+        "nats a character",
+        "novelty",
+        "perplexity",
+        "root mean squared error",
+    }
+)
+
 #: Names of numbers that tell how often, not how well.
 NEITHER_BETTER = frozenset(
     {"alarm rate", "coverage", "mean probability", "mean unusualness", "novelty", "popularity bias"}

@@ -15,6 +15,7 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows, take
 from apptemplates.deploy import fast
 from apptemplates.evaluation import ranking, ranking_figures, ranking_reports, simple_rankings
+from apptemplates.evaluation.diagnosis import Growing
 from apptemplates.evaluation.simple_rankings import Judged
 from apptemplates.inference import recommender as inference
 from apptemplates.inference.recommender import Catalogue, Histories, Limits
@@ -428,11 +429,8 @@ class Recommender(Template):
 
     def build_decision(self, valid: Part) -> keras.Model:
         self._judging = valid.records, valid.state
-        past, taken = self._liked_rows(valid.state), self._followed(valid)
-        people = [user for user in taken if len(taken[user]) and len(past.get(user, []))]
-        items = self.learned_["learned"]
-        judged = Judged.of([past[one] for one in people], [taken[one] for one in people], self.k, items, self.seed)
-        everybody = [found for found in past.values() if len(found)]
+        judged, items = self._judged_people(valid), self.learned_["learned"]
+        everybody = [found for found in self._liked_rows(valid.state).values() if len(found)]
         simple, found = simple_rankings.choose(everybody, judged, self._sequences)
         closed = next(iter(simple.values()))
         popular = simple_rankings.popularity(everybody, items)
@@ -456,6 +454,25 @@ class Recommender(Template):
             self.learned_["EASE"] = simple["EASE"].chosen
         self.learned_["held out"] = {f"{self.headline} of {way}": round(value, 4) for way, value in found.items()}
         return self._build(closed.weights, popular)
+
+    def growing(self, train: Part, valid: Part) -> Growing:
+        given = self._liked_rows(self.remember(train.records, train.state))
+        everybody = [found for found in given.values() if len(found)]
+        judged, chosen, items = self._judged_people(valid), self._closed_of(()), self.learned_["learned"]
+
+        def learn(share: float, rng: np.random.Generator) -> tuple[int, float]:
+            some = [everybody[i] for i in rng.permutation(len(everybody))[: max(2, round(share * len(everybody)))]]
+            closed = simple_rankings.learn(some, items, chosen.kind, self._sequences, chosen.chosen)
+            return len(some), judged.ndcg(closed.scores(judged.past, items))
+
+        return Growing(learn, "people", chosen.kind, self.headline)
+
+    def _judged_people(self, valid: Part) -> Judged:
+        """What people took before and among the held-out records."""
+        past, taken = self._liked_rows(valid.state), self._followed(valid)
+        people = [user for user in taken if len(taken[user]) and len(past.get(user, []))]
+        items = self.learned_["learned"]
+        return Judged.of([past[one] for one in people], [taken[one] for one in people], self.k, items, self.seed)
 
     def _plain_ease(self) -> tuple[simple_rankings.Closed, ...]:
         """EASE alone, learned from everybody's histories as they are remembered; none where it can not be."""

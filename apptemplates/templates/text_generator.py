@@ -14,6 +14,7 @@ from apptemplates.data.schema import DataError, Field, Schema
 from apptemplates.data.table import Table, rows
 from apptemplates.evaluation import prose as judged
 from apptemplates.evaluation import prose_explanation
+from apptemplates.evaluation.diagnosis import Growing
 from apptemplates.inference import foresight, kneser_ney
 from apptemplates.inference import text_generator as inference
 from apptemplates.inference import tokens as coding
@@ -340,6 +341,21 @@ class TextGenerator(Template):
         model = network_parts.step(parts, self.preprocessor_, self._before, self.context, counts.order)
         model.get_layer("chances").share.assign(share)
         return model
+
+    def growing(self, train: Part, valid: Part) -> Growing:
+        stream = self._tokens_of(train)[: kneser_ney.MOST]
+        held_out = prose.stream(valid.records[self.text], self._coder)[:HELD_OUT_TOKENS]
+        characters = len(self._coder.decode(held_out[1:].tolist()))
+
+        def learn(share: float, rng: np.random.Generator) -> tuple[int, float]:
+            number = round(share * len(stream))
+            begin = int(rng.integers(len(stream) - number + 1))
+            some = stream[begin : begin + number]
+            counts = KneserNey.fit(some, self._order, self._coder.size)
+            nats = counts.nats(held_out, 1) * (len(held_out) - 1) / max(1, characters)
+            return len(self._coder.decode(some.tolist())), nats
+
+        return Growing(learn, "characters", self.baseline_name, self.headline)
 
     def make_golden(self, inputs: Table) -> Table:
         """Made-up inputs of one step: no text, and nothing kept but a little noise."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import apptemplates as at
+from apptemplates import contract
 from apptemplates.data import synthetic_loans
 from apptemplates.data.schema import DataError
 from apptemplates.evaluation import diagnosis
@@ -94,7 +95,7 @@ def test_a_class_with_few_held_out_rows_is_not_judged():
 def test_of_one_class_nothing_is_told():
     features, _, names = blobs(50, 0)
     found = diagnosis.diagnose(Frozen(features, np.zeros(50, int), names), blobs(20, 1), seed=0)
-    assert found == {**diagnosis.NOTHING, "rows": 50} and diagnosis.notes(found) == {}
+    assert found == {**diagnosis.nothing(), "rows": 50} and diagnosis.notes(found) == {}
 
 
 def test_fit_notes_it_and_every_report_reads_it():
@@ -110,10 +111,57 @@ def test_fit_notes_it_and_every_report_reads_it():
     assert again.notes["learning curve"] == told["learning curve"]
 
 
-def test_without_classes_it_is_refused():
-    app, shop = at.Recommender.demo()
-    with pytest.raises(DataError, match=r"Recommender: diagnose is for records of one class each; call fit without it"):
+def test_templates_that_tell_nothing_are_refused():
+    class Silent(at.Recommender):
+        def growing(self, train, valid):
+            return None
+
+    Silent.growing = contract.Contract.growing
+    app, shop = Silent.demo()
+    with pytest.raises(DataError, match=r"Silent: diagnose tells nothing of its records; call fit without it"):
         app.clone(epochs=1).fit(shop, diagnose=True, verbose=0)
+
+
+def test_of_what_people_took_it_tells_what_more_people_bring():
+    app, shop = at.Recommender.demo()
+    app = app.clone(epochs=1)
+    app.fit(shop, diagnose=True, verbose=0)
+    curve = app.learned_["diagnosis"]["curve"]
+    numbers, scores = zip(*curve, strict=True)
+    assert numbers[-1] == len(set(shop["user"])) and numbers[0] < numbers[-1] / 10 and len(curve) == 5
+    assert scores[-1] > scores[0] + 0.05
+    told = app.report_.notes
+    assert f"{numbers[-1]} people {scores[-1]:.3f} (NDCG@10 of " in told["learning curve"]
+    assert told["labels that look wrong"] == "not looked for: nothing is labelled"
+    kept = app.learned_["held out"][f"NDCG@10 of {app.baseline_name}"]
+    assert scores[-1] == pytest.approx(kept, abs=0.02)
+
+
+def test_of_text_it_tells_what_more_of_it_brings():
+    app, stories = at.TextGenerator.demo()
+    app = app.clone(epochs=1)
+    app.fit(stories, diagnose=True, verbose=0)
+    curve = app.learned_["diagnosis"]["curve"]
+    _, scores = zip(*curve, strict=True)
+    assert list(scores) == sorted(scores, reverse=True)  # the more it has read, the less it is surprised
+    assert scores[-1] == pytest.approx(app.learned_["held out"]["nats a token of counted n-grams"], abs=0.01)
+    told = app.report_.notes
+    assert "characters" in told["learning curve"]
+    number = float(told["with twice the characters"].removeprefix("nats a character of about ").split()[0])
+    assert 0.7 * scores[-1] < number < scores[-1]
+
+
+def test_growing_keeps_to_its_seconds():
+    def slow(share, rng):
+        time.sleep(share)
+        return 100, 0.5
+
+    given = diagnosis.Growing(slow, "people", "item-kNN", "NDCG@10")
+    began = time.monotonic()
+    found = diagnosis.grow(given, 0, seconds=1.0)
+    assert time.monotonic() - began < 1.6 and 1 <= len(found["curve"]) < 5
+    nothing = diagnosis.grow(given, 0, seconds=-1.0)
+    assert diagnosis.notes(nothing) == {"diagnosis": "left out: its minutes were too few"}
 
 
 def test_it_keeps_to_its_seconds():

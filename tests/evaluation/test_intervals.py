@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from apptemplates.evaluation.intervals import Metric, bootstrap, difference, interval, resamples
+from apptemplates.evaluation.intervals import Metric, bootstrap, difference, interval, measured, resamples
 
 
 def mean(truth, answers):
@@ -100,3 +100,24 @@ def test_unequal_columns_are_refused():
         bootstrap(mean, {"value": np.zeros(3)}, {"answer": np.zeros(4)})
     with pytest.raises(ValueError, match="one id a row"):
         bootstrap(mean, {"value": np.zeros(3)}, {}, groups=[1, 2])
+
+
+def test_a_share_that_is_all_or_nothing_has_the_interval_that_its_rows_leave_open():
+    def score(truth, answers):
+        event, said = truth["event"], answers["said"]
+        found = float("nan") if not event.any() else float(said[event].mean())
+        return {"recall": found, "miss rate": 1 - found, "log loss": 0.0, "accuracy": float((said == event).mean())}
+
+    event = np.arange(1000) < 40
+    exact = 0.025 ** (1 / 40)  # Clopper and Pearson: 40 of 40
+    few = event[20:320]  # 20 events among 300 rows, of which 200 are looked at
+    found = measured(score, {"event": event[:200]}, {"said": event[:200]})
+    assert found["recall"] == Metric(1.0, pytest.approx(exact), 1.0)
+    assert found["miss rate"] == Metric(0.0, 0.0, pytest.approx(1 - exact))
+    assert found["accuracy"].low == pytest.approx(0.025 ** (1 / 200))
+    assert found["log loss"] == Metric(0.0, 0.0, 0.0)  # no share
+    assert measured(score, {"event": few}, {"said": few})["recall"].low == pytest.approx(0.025 ** (1 / 20), abs=0.05)
+    group = np.arange(200) // 10  # people of ten rows; four of them have events
+    assert measured(score, {"event": event[:200]}, {"said": event[:200]}, group)["recall"].low == pytest.approx(
+        0.025 ** (1 / 4)
+    )
