@@ -157,7 +157,7 @@ def risk(names: list[str], seeds: list[int]) -> None:
     for name in names:
         choices, parts = SETS[name]()
         found: dict[str, list[dict[str, float]]] = {}
-        minutes = []
+        minutes, pairs = [], []
         for train, test in parts:
             fresh = at.RiskScorer(**choices)
             assert fresh.policy is not None
@@ -168,12 +168,21 @@ def risk(names: list[str], seeds: list[int]) -> None:
                 minutes.append((time.perf_counter() - began) / 60)
                 chance = app.predict(test.drop(columns=choices["label"]))["probability"].to_numpy()
                 found.setdefault("RiskScorer", []).append(numbers(truth, chance, fresh.policy))
-            for other, chance in others(train, test, choices).items():
-                found.setdefault(other, []).append(numbers(truth, chance, fresh.policy))
+            beside = others(train, test, choices)
+            for other, theirs in beside.items():
+                found.setdefault(other, []).append(numbers(truth, theirs, fresh.policy))
+            pairs.append((truth, chance, beside["LightGBM"]))  # of the last seed
         share = app.learned_["share of the network"]
         print(f"\n{name}: fit {np.mean(minutes):.1f} minutes, share of the network at last {share:.1f}")
         table = pd.DataFrame({way: pd.DataFrame(rows).mean() for way, rows in found.items()}).T
         print(table.round(4).to_string(), flush=True)
+        every = [np.concatenate(column) for column in zip(*pairs, strict=True)]
+        apart = intervals.difference(
+            lambda truth, said, policy=fresh.policy: numbers(truth["y"], said["p"], policy),
+            {"y": every[0]}, {"p": every[1]}, {"p": every[2]},
+        )  # fmt: skip
+        for what, one in apart.items():
+            print(f"    {what}: {one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f}) over LightGBM, all folds together")
 
 
 def parity(seeds: list[int], part: str, ways: tuple[str | None, ...] = (None, "thresholds", "penalty")) -> None:
@@ -256,6 +265,30 @@ def diagnose(seeds: list[int], minutes: float = 2.0) -> None:
                 f"the first {len(first)} suspects {wrong[first].mean():.2f} are those",
                 flush=True,
             )
+
+
+def grown() -> None:
+    """The same of what has no classes: what half of the people or of the text foresee of all, and what all give."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import recommend
+    import text
+
+    app, (purchases, _) = recommend.load("ml-100k")
+    some = np.isin(purchases["user"], np.unique(purchases["user"])[::2])
+    kept = {name: column[some] for name, column in purchases.items()}
+    whole, last = text.shakespeare()
+    held_out = {"text": [last]}
+    for one, less, more, valid in (
+        (app, kept, purchases, None),
+        (at.TextGenerator(), {"text": [whole[: len(whole) // 2]]}, {"text": [whole]}, held_out),
+    ):
+        small, large = (
+            one.clone(epochs=1).fit(part, validation=valid, diagnose=True, verbose=0).learned_["diagnosis"]
+            for part in (less, more)
+        )
+        told = diagnosis.of_curve(small["curve"], small["unit"], small["score"])
+        number, score = large["curve"][-1]
+        print(f"{one.name}: {number:,} {large['unit']} give {score:.3f}; half of them: {told}", flush=True)
 
 
 def foresight(seeds: list[int], most: int = 6_000) -> None:
@@ -448,7 +481,7 @@ def main() -> None:
         "risk": lambda: risk(given.only, given.seeds),
         "suspects": lambda: suspects(given.seeds),
         "diagnose": lambda: diagnose(given.seeds),
-        "curve": lambda: foresight(given.seeds),
+        "curve": lambda: (foresight(given.seeds), grown()),
         "probe": probe,
         "coverage": coverage,
         "explain": explain,
