@@ -141,6 +141,10 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--quantize", metavar="HOW", help="of litert: int8, full_int8, float16 or auto")
     export.add_argument("--max-drop", type=float, default=0.01, metavar="NUMBER", help="of the headline, at most")
     export.add_argument("--records", metavar="DATA", help="held-out records with their truth, to measure the loss by")
+    ejected = command("eject", run_eject, "write the model as source of your own, which does without this package")
+    folder_of(ejected)
+    ejected.add_argument("path", help="a new place")
+    ejected.add_argument("--share", action="store_true", help="leave records out of it")
     serve = command("serve", run_serve, "answer over HTTP, with a page to try it")
     serve.add_argument("folders", nargs="+", metavar="FOLDER", help="saved templates; each is called as its folder")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine only)")
@@ -402,6 +406,12 @@ def run_export(arguments: argparse.Namespace) -> None:
         raise ChoiceError(str(error)) from None
     _load(arguments.folder).export(arguments.path, *chosen)
     print(f"exported to {arguments.path}", file=sys.stderr)
+
+
+def run_eject(arguments: argparse.Namespace) -> None:
+    """Writes the model as source."""
+    _load(arguments.folder).eject(arguments.path, share=arguments.share)
+    print(f"wrote {arguments.path}; python {Path(arguments.path) / 'predict.py'} QUERIES answers", file=sys.stderr)
 
 
 def run_serve(arguments: argparse.Namespace) -> None:

@@ -2,16 +2,14 @@
 
 import json
 import os
-import secrets
-import shutil
 import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
+from apptemplates.deploy.folder import new_folder
 
 TRAIN = '''"""Learns from data/ and saves what was learned as model/, with a report beside it.
 
@@ -96,23 +94,11 @@ def new(template: type, folder: str | os.PathLike[str]) -> Path:
         The folder.
 
     Raises:
-        DataError: The place is taken or can not be written; nothing is left there.
+        ArchiveError: The place is taken or can not be written; nothing is left there.
     """
-    place = Path(folder).absolute()
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise DataError(f"new: {str(folder)!r} is there already and holds something; give a new place.")
-    made = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    try:
-        made.mkdir(parents=True)
+    with new_folder("new", folder) as made:
         _write(template, made)
-        if place.exists():
-            place.rmdir()
-        made.rename(place)
-    except OSError as error:
-        raise DataError(f"new: {str(folder)!r} can not be written ({error.strerror or error}).") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return place
+    return Path(folder).absolute()
 
 
 def _write(template: Any, place: Path) -> None:

@@ -474,6 +474,23 @@ class Template(Contract):
         self._check_fitted()
         return export.export(self, path, form, quantize, max_drop, records)
 
+    def eject(self, folder: str | Path, *, share: bool = False) -> Path:
+        """Writes this very model as source of one's own, which needs Keras, TensorFlow, NumPy and pandas alone.
+
+        Args:
+            folder: A new place. It gets `model.py` (the graph as code, with `weights.npz`), `data.py`, `train.py`,
+                `predict.py`, `test_model.py` and a README; pictures need Pillow, too.
+            share: Leave out every record of a third party, as in `save`.
+
+        Raises:
+            ArchiveError: The place is taken, or the model that the source builds answers differently.
+            DataError: A layer or an operation of the graph has no source.
+        """
+        from apptemplates.deploy import eject
+
+        self._check_fitted()
+        return eject.eject(self, folder, share)
+
     def pack_state(self, share: bool) -> Table:
         """Everything that `state.npz` holds, by name."""
         parts = {"state": self.close_state(self.state_, share), "baseline": self.baseline_, "valid": self.valid_}

@@ -11,7 +11,6 @@ import pytest
 import apptemplates as at
 from apptemplates import _catalogue, project
 from apptemplates.cli import main
-from apptemplates.data.schema import DataError
 
 NAMES = [entry.name for entry in _catalogue.ENTRIES]
 
@@ -44,7 +43,7 @@ def test_it_learns_and_answers(name, tmp_path):
 def test_what_is_there_stays(tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("work of years")
-    with pytest.raises(DataError, match=r"new: .*mine' is there already and holds something; give a new place"):
+    with pytest.raises(at.ArchiveError, match=r"new: .*mine' is there already and holds something; give a new place"):
         project.new(at.FraudDetector, tmp_path / "mine")
     assert main(["new", "FraudDetector", str(tmp_path / "mine")]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -74,6 +74,33 @@ def written_whole(owner: str, folder: str | os.PathLike[str], made_by: str) -> I
         shutil.rmtree(made, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def new_folder(owner: str, folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder to write into, which stands at a new place when the block ends well; else nothing is left.
+
+    Args:
+        owner: who writes, for the message.
+        folder: must not be there, or be an empty folder.
+
+    Raises:
+        ArchiveError: the place is taken, or can not be written.
+    """
+    place = Path(folder).absolute()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ArchiveError(f"{owner}: {str(folder)!r} is there already and holds something; give a new place.")
+    made = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+    try:
+        made.mkdir(parents=True)
+        yield made
+        if place.exists():
+            place.rmdir()
+        made.rename(place)
+    except OSError as error:
+        raise ArchiveError(f"{owner}: {str(folder)!r} can not be written ({error.strerror or error}).") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def check_place(owner: str, target: Path) -> None:
     """Refuses a place that holds something else than a saved template.
 

@@ -14,7 +14,7 @@ import numpy as np
 from apptemplates.data.schema import DataError
 
 LONG = 12  # values of a list that stands in the source; longer ones stand beside it
-WIDE = 112  # characters of a line
+WIDE = 92  # characters of a line, beside the variable that it sets
 SIGNS = {"Add": "+", "Subtract": "-", "Multiply": "*", "TrueDivide": "/"}
 DERIVED = ("vocabulary_size",)  # what the other choices tell
 USUAL = {"name": None, "trainable": True, "dtype": "float32"}  # of every layer
@@ -233,7 +233,7 @@ def same(value: Any, usual: Any) -> bool:
     """Whether a choice of a layer is what it is by default."""
     if isinstance(value, Mapping) and isinstance(usual, str):  # "zeros" beside the object that it names
         return bool(value.get("class_name") == type(keras.initializers.get(usual)).__name__)
-    if usual is None and value == "linear":  # an activation that is none
+    if usual is None and value in ("linear", "channels_last"):  # what None stands for
         return True
     return bool(value == usual or (isinstance(value, list) and isinstance(usual, tuple) and tuple(value) == usual))
 
@@ -273,6 +273,6 @@ def enclosed(signs: str, parts: list[str], before: int = 0) -> str:
         before: Characters in front of them.
     """
     short = f"{signs[0]}{', '.join(parts)}{signs[1]}"
-    if before + len(short) < WIDE - 20 or len(parts) < 2:
+    if ("\n" not in short and before + len(short) < WIDE) or not parts:
         return short
     return signs[0] + "\n" + "".join(textwrap.indent(part, "    ") + ",\n" for part in parts) + signs[1]

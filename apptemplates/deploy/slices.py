@@ -6,11 +6,14 @@ import dis
 import functools
 import importlib.util
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
 
 PACKAGE = "apptemplates"
+FOLDER = "parts"  # what it is called in a folder of one's own
+WIDE = 120  # characters of a line
 Name = tuple[str, str]  # of a module, and of what it defines
 
 
@@ -222,8 +225,9 @@ def docstring(module: Module) -> str:
     return ast.get_docstring(module.tree) or module.name
 
 
-def as_package(roots: Iterable[Name], root: str) -> dict[str, str]:
+def as_package(roots: Iterable[Name]) -> dict[str, str]:
     """What some names rest on as modules of a package of another name: path -> source."""
+    root = FOLDER
     files: dict[str, str] = {}
     for place, names in needed(roots).items():
         module = module_of(place)
@@ -233,13 +237,14 @@ def as_package(roots: Iterable[Name], root: str) -> dict[str, str]:
         later = {name for name, (one, _, _) in module.imported.items() if one not in module.tree.body}
         checked = [line for line in lines if later & set(line.partition(" import ")[2].split(", "))]
         lines = [line for line in lines if line not in checked]
+        head = grouped([*lines, *(["from typing import TYPE_CHECKING"] if checked else [])])
         if checked:
-            lines += ["from typing import TYPE_CHECKING", "", "if TYPE_CHECKING:", *(f"    {line}" for line in checked)]
+            head += "\n\nif TYPE_CHECKING:\n" + "".join(f"    {line}\n" for line in checked).rstrip("\n")
         if any(line.startswith("from __future__") for line in module.lines):
-            lines.insert(0, "from __future__ import annotations")
+            head = f"from __future__ import annotations\n\n{head}"
         path = place.removeprefix(f"{PACKAGE}.").replace(".", "/") + ".py"
         body = laid_out([module.source(one) for one in statements(module, names)])
-        text = f'"""{docstring(module)}"""\n\n' + "\n".join(lines) + "\n\n" + body
+        text = f'"""{docstring(module)}"""\n\n{head}\n{below(body)}{body}'
         files[f"{root}/{path}"] = re.sub(rf"\b(from|import) {PACKAGE}\b", rf"\1 {root}", text)
         for folder in {root, *(f"{root}/{up}" for up in map(str, Path(path).parents) if up != ".")}:
             files.setdefault(f"{folder}/__init__.py", '"""Parts of this model."""\n')
@@ -254,6 +259,39 @@ def laid_out(parts: Iterable[str]) -> str:
         text += ("\n\n" if text and (large or before) else "") + part + "\n"
         before = large
     return text
+
+
+def below(body: str) -> str:
+    """The empty lines between imports and what follows."""
+    return "\n\n" if body.startswith(("def ", "class ", "@")) else "\n"
+
+
+def grouped(lines: Iterable[str]) -> str:
+    """Import lines in the usual order, each module once."""
+    parts: list[set[str]] = [set(), set(), set()]  # Python's own, others, those of the folder
+    several: dict[str, set[str]] = {}
+
+    def group(place: str) -> int:
+        first = place.partition(".")[0]
+        return 0 if first in sys.stdlib_module_names else 2 if first == FOLDER else 1
+
+    for line in lines:
+        if line.startswith("from "):
+            place, names = line.removeprefix("from ").split(" import ")
+            several.setdefault(place, set()).update(names.split(", "))
+        else:
+            parts[group(line.split()[1])].add(line)
+    for place, found in several.items():
+        listed = sorted(found, key=lambda name: (not name.isupper(), not name[:1].isupper(), name))
+        line = f"from {place} import {', '.join(listed)}"
+        if len(line) > WIDE:
+            line = f"from {place} import (\n" + "".join(f"    {name},\n" for name in listed) + ")"
+        parts[group(place)].add(line)
+
+    def order(line: str) -> tuple[bool, str]:
+        return line.startswith("from "), line
+
+    return "\n\n".join("\n".join(sorted(part, key=order)) for part in parts if part)
 
 
 def as_one(roots: Iterable[Name], without: tuple[str, ...]) -> tuple[list[str], list[str]]:

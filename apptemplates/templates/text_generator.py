@@ -48,6 +48,7 @@ JUDGED = 400_000  # characters by which answers are judged, at most
 RANK = 8  # of what is added to a pretrained network
 REPLAYED = 1_000_000  # tokens that are kept, so that fine-tuning does not forget
 PROBED = 300_000  # characters that the short fit of `check` learns from
+PIECES = 256  # of a text, of which a learning curve draws some
 PASSAGE = 1024  # characters of a passage that is judged
 SAMPLE = 300  # characters of a sample in the report
 
@@ -346,11 +347,11 @@ class TextGenerator(Template):
         stream = self._tokens_of(train)[: kneser_ney.MOST]
         held_out = prose.stream(valid.records[self.text], self._coder)[:HELD_OUT_TOKENS]
         characters = len(self._coder.decode(held_out[1:].tolist()))
+        pieces = np.array_split(stream, max(1, min(PIECES, len(stream) // self.context)))
 
         def learn(share: float, rng: np.random.Generator) -> tuple[int, float]:
-            number = round(share * len(stream))
-            begin = int(rng.integers(len(stream) - number + 1))
-            some = stream[begin : begin + number]
+            drawn = rng.permutation(len(pieces))[: max(1, round(share * len(pieces)))]
+            some = np.concatenate([pieces[place] for place in np.sort(drawn)])
             counts = KneserNey.fit(some, self._order, self._coder.size)
             nats = counts.nats(held_out, 1) * (len(held_out) - 1) / max(1, characters)
             return len(self._coder.decode(some.tolist())), nats

@@ -280,7 +280,12 @@ def grown() -> None:
     held_out = {"text": [last]}
     for one, less, more, valid in (
         (app, kept, purchases, None),
-        (at.TextGenerator(), {"text": [whole[: len(whole) // 2]]}, {"text": [whole]}, held_out),
+        (
+            at.TextGenerator(),
+            {"text": [whole[place : place + 2000] for place in range(0, len(whole), 4000)]},
+            {"text": [whole]},
+            held_out,
+        ),
     ):
         small, large = (
             one.clone(epochs=1).fit(part, validation=valid, diagnose=True, verbose=0).learned_["diagnosis"]
