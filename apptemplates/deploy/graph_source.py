@@ -45,8 +45,9 @@ class Source:
         body = Body(self)
         returned = []
         for called, graph in graphs.items():
-            body.graph(graph)
-            given = [body.value(graph.input), body.value(graph.output)]
+            whole = graph._functional if isinstance(graph, keras.Sequential) else graph
+            body.graph(whole)
+            given = [body.value(whole.input), body.value(whole.output)]
             if not graph.name.startswith("functional"):
                 given.append(f"name={literal(graph.name)}")
             made = call("keras.Model", given)

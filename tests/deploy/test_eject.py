@@ -182,15 +182,16 @@ def test_operations_become_what_one_would_write():
     entry = keras.Input((4,), name="x")
     ops = keras.ops
     total = ops.mean(ops.square(entry[:, 1:] - entry[:, :-1]), axis=-1, keepdims=True)
-    shared = keras.layers.Dense(2, activation="relu", name="two")
+    shared = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="relu", name="two")], name="both")
     graph = keras.Model({"x": entry}, {"a": shared(total), "b": shared(ops.expand_dims(entry[:, 0], 1))})
     source = Source("test")
     source.function("build", "A graph.", {"model": graph})
     text = source.functions[-1]
-    assert 'two_part = keras.layers.Dense(units=2, activation="relu", name="two")' in text
+    assert 'two = keras.layers.Dense(units=2, activation="relu", name="two")' in source.functions[0]
+    assert text.count("both_part = ") == 1 and text.count("both_part(") == 2
     assert "x[:, 1:]" in text and "keras.ops.mean(" in text and "axis=[-1], keepdims=True" in text
     scope = {"keras": keras}
-    exec(text, scope)
+    exec("\n\n".join(source.functions), scope)
     again = scope["build"]()
     again.set_weights(graph.get_weights())
     given = {"x": np.random.default_rng(0).normal(size=(5, 4)).astype("float32")}
