@@ -70,8 +70,9 @@ def convert(model: Any, **options: Any) -> bytes:
     one = keras.Model(
         {inputs[name]: tensor for name, tensor in ones.items()},
         {outputs[name]: tensor for name, tensor in answers.items()},
+        name="g",
     )
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger():
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger(), called(model, "a"):
         path = os.path.join(folder, "one.tflite")
         try:
             one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)], **options)
@@ -79,6 +80,16 @@ def convert(model: Any, **options: Any) -> bytes:
             raise OSError(f"the temporary folder is full: {error.message}") from error
         with open(path, "rb") as file:
             return file.read()
+
+
+@contextlib.contextmanager
+def called(model: Any, name: str) -> Iterator[None]:
+    """Meanwhile a model has this name, which stands in front of every name in a file that is made of it."""
+    before, model.name = model.name, name
+    try:
+        yield
+    finally:
+        model.name = before
 
 
 def input_signature(model: Any, rows: int | None) -> dict[str, Any]:

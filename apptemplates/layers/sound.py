@@ -34,8 +34,8 @@ def in_float() -> Iterator[None]:
 class LogMel(keras.layers.Layer):
     """Logarithm of the power in mel bands, a picture (n, frames, bands) of samples (n, s) in -1..1.
 
-    The Fourier transform is a product with sines and cosines, which every runtime knows. About the middle of a frame
-    cosines are even and sines odd, so that half of each is enough.
+    The Fourier transform is two products with sines and cosines, which every runtime knows, with a turn between them:
+    of size = r x s, r sums of s samples each, and s sums of those, by far smaller than all at once.
 
     Args:
         rate: Samples a second.
@@ -45,7 +45,8 @@ class LogMel(keras.layers.Layer):
         low, high: Pitch at which the bands begin and end, Hz; high is at most half the rate.
 
     Reference: Davis and Mermelstein, 1980, Comparison of Parametric Representations for Monosyllabic Word Recognition
-    (the bands, on the scale of O'Shaughnessy, 1987).
+    (the bands, on the scale of O'Shaughnessy, 1987); Cooley and Tukey, 1965, An Algorithm for the Machine Calculation
+    of Complex Fourier Series.
     """
 
     def __init__(
@@ -65,20 +66,29 @@ class LogMel(keras.layers.Layer):
             raise ValueError(f"LogMel: window must be a multiple of hop={hop:g}. Received: window={window:g}.")
         self.step = round(rate * hop)
         self.length = self.parts * self.step
-        self.even, self.odd, self.mixture = transform(rate, bands, self.length, low, min(high, rate / 2))
+        self.sums = transform(self.length)
+        self.place, self.edges = scale(rate, bands, self.length, low, min(high, rate / 2))
 
     def call(self, samples: Any) -> Any:
-        count, half = self.frames(samples.shape[1]), self.length // 2
+        count = self.frames(samples.shape[1])
         steps = count + self.parts - 1
         blocks = ops.reshape(samples[:, : steps * self.step], (-1, steps, self.step))
         frames = ops.concatenate([blocks[:, part : part + count] for part in range(self.parts)], axis=-1)
-        after, before = frames[..., self.length - half :], ops.flip(frames[..., 1 : half + 1], axis=-1)
-        even, odd, mixture = map(ops.convert_to_tensor, (self.even, self.odd, self.mixture))
+        window, first, cosine, sine, second = map(ops.convert_to_tensor, self.sums)
         if FLOAT.get():
             nothing = NOTHING * ops.sum(samples[:, :1])
-            even, odd, mixture = even + nothing, odd + nothing, mixture + nothing
-        real, imaginary = ops.matmul(after + before, even), ops.matmul(after - before, odd)
-        power = ops.square(real) + ops.square(imaginary)  # (n, frames, pitches)
+            first, second, place = first + nothing, second + nothing, ops.convert_to_tensor(self.place) + nothing
+            mixture = ops.maximum(triangles(place, self.edges, ops.minimum), 0.0)
+        else:
+            mixture = ops.convert_to_tensor(np.maximum(triangles(self.place, self.edges, np.minimum), 0.0))
+        turns, size = second.shape[0] // 2, len(self.place)
+        padded = ops.pad(frames * window, ((0, 0), (0, 0), (0, turns * first.shape[0] - self.length)))
+        grid = ops.transpose(ops.reshape(padded, (-1, count, first.shape[0], turns)), (0, 1, 3, 2))
+        sums = ops.matmul(grid, first)  # (n, frames, s, real and imaginary parts of r / 2 + 1 sums)
+        real, imaginary = ops.split(sums, 2, axis=-1)
+        turned = ops.concatenate([real * cosine + imaginary * sine, imaginary * cosine - real * sine], axis=2)
+        parts = ops.square(ops.matmul(ops.transpose(turned, (0, 1, 3, 2)), second))
+        power = ops.reshape(parts[..., :turns] + parts[..., turns:], (-1, count, size))
         return ops.log(ops.matmul(power, mixture) + FLOOR)
 
     def frames(self, samples: int) -> int:
@@ -98,25 +108,50 @@ class LogMel(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def transform(rate: int, bands: int, length: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windowed cosines and sines (length / 2, p) of the pitches that matter, and how bands mix them (p, bands).
+def sides(length: int) -> tuple[int, int]:
+    """Two numbers whose product is the size of the transform of a frame, to which zeros are added to it."""
+    bits = int(np.ceil(np.log2(length)))  # low bands then hold a pitch each
+    return 2 ** (bits - bits // 2), 2 ** (bits // 2)
 
-    Those of the half frame from its middle on; the other half mirrors it, and the first sample has weight 0.
+
+def transform(length: int) -> tuple[np.ndarray, ...]:
+    """What the transform of a frame (length,) is made of, float32.
+
+    Returns:
+        A Hann window (length,), cosines and sines of the first sums (r, 2 (r / 2 + 1)), those of the turn between them
+        (s, r / 2 + 1) each, and of the second sums (2 s, 2 s). Half of the first sums mirror the others.
     """
-    size = 2 ** int(np.ceil(np.log2(length)))  # zeros are added up to it, so that low bands hold a pitch each
-    pitch = np.arange(size // 2 + 1) * rate / size
-    edges = np.linspace(mel(low), mel(high), bands + 2)
-    place = mel(pitch)[:, None]
-    rising = (place - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - place) / (edges[2:] - edges[1:-1])
-    mixture = np.clip(np.minimum(rising, falling), 0, None)  # (pitches, bands) triangles
-    kept = np.flatnonzero(mixture.any(axis=1))
-    time = np.arange(length - length // 2, length)[:, None] - length / 2
-    window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)  # Hann
-    window = np.where(time == 0, 0.5, 1.0) * window  # the middle is its own mirror
-    angle = 2 * np.pi * time * kept / size
-    even, odd = window * np.cos(angle), window * np.sin(angle)
-    return even.astype("float32"), odd.astype("float32"), mixture[kept].astype("float32")
+    rows, columns = sides(length)
+    kept, row, column = np.arange(rows // 2 + 1), np.arange(rows), np.arange(columns)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    angle = 2 * np.pi * row[:, None] * kept / rows
+    turn = 2 * np.pi * column[:, None] * kept / (rows * columns)
+    last = 2 * np.pi * column[:, None] * column / columns
+    first = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
+    second = np.block([[np.cos(last), -np.sin(last)], [np.sin(last), np.cos(last)]])
+    return tuple(one.astype("float32") for one in (window, first, np.cos(turn), np.sin(turn), second))
+
+
+def scale(rate: int, bands: int, length: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the pitches lie on the mel scale, in the order of the transform (p, 1), and the ends of bands (bands + 2,).
+
+    A pitch that is there a second time lies nowhere.
+    """
+    rows, columns = sides(length)
+    size = rows * columns
+    number = (np.arange(rows // 2 + 1)[:, None] + rows * np.arange(columns)).ravel()
+    number = np.minimum(number, size - number)  # of real samples the upper half mirrors the lower
+    place = mel(number * rate / size)
+    again = np.ones(len(number), bool)
+    again[np.unique(number, return_index=True)[1]] = False
+    place[again] = -1e6
+    return place[:, None].astype("float32"), np.linspace(mel(low), mel(high), bands + 2).astype("float32")
+
+
+def triangles(place: Any, edges: np.ndarray, smaller: Any) -> Any:
+    """How much of each pitch (p, 1) is in each band (p, bands); below 0 where nothing is."""
+    rising, falling = 1 / np.diff(edges[:-1]), 1 / np.diff(edges[1:])
+    return smaller((place - edges[:-2]) * rising, (edges[2:] - place) * falling)
 
 
 def mel(pitch: Any) -> Any:
