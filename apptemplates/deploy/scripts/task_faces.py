@@ -12,20 +12,6 @@ BATCH = 64
 SCALE, MARGIN = 24.0, 0.2
 
 
-class Cosines(keras.layers.Layer):
-    """The cosine (n, people) of directions (n, d) to one learned direction a person."""
-
-    def __init__(self, people: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.people = people
-
-    def build(self, shape: Any) -> None:
-        self.directions = self.add_weight(name="directions", shape=(shape[-1], self.people))
-
-    def call(self, vectors: Any) -> Any:
-        return ops.matmul(ops.normalize(vectors, axis=-1), ops.normalize(self.directions, axis=0))
-
-
 def margin_softmax(person: Any, cosines: Any) -> Any:
     """The cross-entropy of who it is, where the right one must lead by a margin (Wang et al., 2018, CosFace)."""
     person = ops.cast(ops.reshape(person, (-1,)), "int32")
@@ -46,6 +32,7 @@ def lesson(whole: keras.Model, records: data.Table) -> tuple[keras.Model, np.nda
         raise data.DataError(f"{data.NAME}: {problems[problems != ''][0]}")
     names, person = np.unique(records[given["person"]].astype(str), return_inverse=True)
     embedding = whole.get_layer("embedding")
-    network = keras.Model(embedding.input, Cosines(len(names))(embedding.output))
+    one_each = keras.layers.Dense(len(names), use_bias=False, kernel_constraint=keras.constraints.UnitNorm(axis=0))
+    network = keras.Model(embedding.input, one_each(embedding.output))  # the cosine to a direction of each person
     features = model.by_parts(whole.get_layer("preprocessor"), {"image": pictures})
     return network, features, person.astype("int32"), margin_softmax
