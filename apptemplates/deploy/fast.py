@@ -16,6 +16,7 @@ Table = dict[str, np.ndarray]
 CHUNK = 8192  # rows at a time, at most
 BYTES = 64e6  # of inputs at a time, at most
 TOLERANCE = 1e-4
+ONNX = {"float": "float32", "double": "float64"}  # what ONNX calls otherwise than NumPy
 
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
@@ -228,6 +229,42 @@ class LiteRT:
         with self._lock:
             answers = self._run(**columns)
         return {name: _text(answers[plain]) for name, plain in self._outputs}
+
+
+class Onnx:
+    """An ONNX file as a function of prepared queries, any number of rows; may be called from several threads.
+
+    Args:
+        path: of the file.
+        inputs: the graph's own names of its inputs; others may be among them.
+        outputs: and of its outputs, in the order in which answers have them.
+
+    Raises:
+        ValueError: the file can not be opened, or has other inputs or outputs.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], inputs: Iterable[str], outputs: Iterable[str]):
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+        names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+        try:
+            session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+        except tuple(getattr(state, name) for name in names) as error:
+            raise ValueError(f"the ONNX file can not be opened: {str(error).strip().splitlines()[0][:200]}") from error
+        self._run = session.run
+        kinds = {one.name: one.type.removeprefix("tensor(").rstrip(")") for one in session.get_inputs()}
+        given = {name: plain for name, plain in plain_names(inputs).items() if plain in kinds}
+        told = plain_names(outputs := list(outputs))
+        if set(kinds) != set(given.values()) or {one.name for one in session.get_outputs()} != set(told.values()):
+            raise ValueError("the ONNX file has other inputs or outputs than the graph")
+        self._inputs = [(name, plain, np.dtype(ONNX.get(kinds[plain], kinds[plain]))) for name, plain in given.items()]
+        self._outputs = [(name, told[name]) for name in outputs]
+
+    def __call__(self, prepared: Table) -> Table:
+        columns = {plain: np.ascontiguousarray(prepared[name], dtype) for name, plain, dtype in self._inputs}
+        found = self._run([plain for _, plain in self._outputs], columns)
+        return {name: answer for (name, _), answer in zip(self._outputs, found, strict=True)}
 
 
 def table_answers(model: Any, graph: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Table], Table]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from apptemplates.deploy.fast import (
     LiteRT,
+    Onnx,
     convert,
     input_signature,
     plain_names,
@@ -98,7 +99,7 @@ def _options(model: Any, quantize: str | None, samples: Table | None) -> dict[st
 def onnx(app: Any, folder: Path) -> Call:
     """One file for onnxruntime."""
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401 (opens it)
         import tf2onnx  # noqa: F401 (Keras writes ONNX by it)
     except ImportError as error:
         raise ArchiveError(
@@ -121,33 +122,14 @@ def onnx(app: Any, folder: Path) -> Call:
     answers = model({column: entries[plain] for column, plain in inputs.items()})
     whole = keras.Model(entries, {outputs[column]: tensor for column, tensor in answers.items()})
     path = folder / "model.onnx"
-    refusals: tuple[type[Exception], ...] = (ValueError, RuntimeError, KeyError, *_refusals())
     with quiet_stderr(), quiet_logger():
         try:
             # an operation that ONNX lacks is written all the same, and refused only by who opens it
             whole.export(path, format="onnx", verbose=False, input_signature=[input_signature(whole, rows=None)])
-            opened = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except refusals as error:
+            return Onnx(path, model.input, model.output)
+        except (ValueError, RuntimeError, KeyError) as error:
             what = str(error).strip().split("\n")[0][:200]
             raise ArchiveError(f"{name}: this graph has no ONNX form ({what}).") from error
-    kinds = {plain: np.dtype(entries[plain].dtype) for plain in entries}
-    order = [one.name for one in opened.get_outputs()]
-    if set(order) != set(outputs.values()):
-        raise ArchiveError(f"{name}: this graph has no ONNX form (its outputs are called {', '.join(order[:3])}).")
-
-    def call(queries: Table) -> Table:
-        given = {plain: np.ascontiguousarray(queries[column], kinds[plain]) for column, plain in inputs.items()}
-        found = dict(zip(order, opened.run(order, given), strict=True))
-        return {column: found[plain] for column, plain in outputs.items()}
-
-    return call
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return state.Fail, state.InvalidGraph, state.NotImplemented, state.InvalidArgument, state.RuntimeException
 
 
 def saved_model(app: Any, folder: Path) -> Call:

@@ -21,7 +21,7 @@ from apptemplates import _catalogue
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.deploy import folder as layout
 from apptemplates.deploy.arrays import UnsafeFile, read_arrays
-from apptemplates.deploy.fast import LiteRT, differing
+from apptemplates.deploy.fast import LiteRT, Onnx, differing
 from apptemplates.deploy.folder import STATE, ArchiveError
 from apptemplates.inference import one
 
@@ -35,7 +35,7 @@ class Runtime:
         answer: The schema of what it says.
     """
 
-    def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT) -> None:
+    def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT | Onnx) -> None:
         self.name, self._answering, self._call = name, answering, call
         self.query, self.answer = Schema.from_json(saved["query"]), Schema.from_json(saved["answer"])
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ class Runtime:
         return f"Runtime({self.name}: {', '.join(self.query)} -> {', '.join(self.answer)})"
 
 
-def load(folder: str | Path) -> Runtime:
+def load(folder: str | Path, onnx: str | Path | None = None) -> Runtime:
     """The saved template of a folder, without TensorFlow.
 
     Its checksums are verified before anything in it is parsed, and its answers to a few saved queries must be those it
@@ -177,19 +177,22 @@ def load(folder: str | Path) -> Runtime:
 
     Args:
         folder: Written by `save`; or the name of one of the project's own `saved_models`.
+        onnx: The same model's `model.onnx`, written by `export(form="onnx")`, which answers by onnxruntime then, where
+            there is no LiteRT.
 
     Raises:
-        ArchiveError: The folder is missing, damaged, changed, foreign, of a newer format, or has no LiteRT form.
+        ArchiveError: The folder is missing, damaged, changed, foreign, of a newer format, or has no LiteRT form; or the
+            ONNX file is another model's.
     """
     try:
-        return opened(layout.place_of(folder))
+        return opened(layout.place_of(folder), onnx)
     except ArchiveError as error:
         raise ArchiveError(f"runtime.load: {str(folder)!r}: {error}.") from error.__cause__
     except OSError as error:
         raise ArchiveError(f"runtime.load: {str(folder)!r}: it can not be read ({error.strerror or error}).") from error
 
 
-def opened(place: Path) -> Runtime:
+def opened(place: Path, onnx: str | Path | None = None) -> Runtime:
     """The saved template at a place; errors do not name it."""
     if not place.exists():
         layout.find(place)
@@ -198,7 +201,9 @@ def opened(place: Path) -> Runtime:
     entry = _catalogue.find(str(saved.get("class")))
     if entry is None or entry.name != saved["class"]:
         raise ArchiveError(f"it holds a {saved.get('class')!r}, which this version's catalogue does not have")
-    if not (place / "one.tflite").is_file():
+    if onnx is not None and not Path(onnx).is_file():
+        raise ArchiveError(f"there is no file {str(onnx)!r} beside it; give the model.onnx that export wrote")
+    if onnx is None and not (place / "one.tflite").is_file():
         raise ArchiveError("its graph has no LiteRT form, which answers here; use apptemplates.load")
     try:
         state, golden = read_arrays(place / STATE), read_arrays(place / "golden.npz")
@@ -207,15 +212,33 @@ def opened(place: Path) -> Runtime:
     queries, answers, own = part(golden, "query/"), part(golden, "answer/"), part(state, "state/")
     module = importlib.import_module(f"apptemplates.inference.{entry.file}")
     try:
-        call = LiteRT((place / "one.tflite").read_bytes(), queries, answers)
+        call = graph(place, onnx, queries, answers)
         for row in range(len(next(iter(answers.values())))):
             found = call({name: column[row : row + 1] for name, column in queries.items()})
             wrong = differing({name: column[row : row + 1] for name, column in answers.items()}, found)
             if wrong:
                 raise ArchiveError(f"it does not answer as it did when it was saved, {wrong[0]!r} differs")
         return Runtime(entry.name, saved, module.Answering(entry.name, saved, own), call)
+    except ArchiveError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"its parts do not fit together ({error}); copy the folder again") from error
+
+
+def graph(place: Path, onnx: str | Path | None, queries: Any, answers: Any) -> Any:
+    """What answers: LiteRT, or onnxruntime where a file of it is given.
+
+    Raises:
+        ArchiveError: The runtime is not installed.
+        ValueError: It can not open the file, or the file is another graph's.
+    """
+    try:
+        if onnx is None:
+            return LiteRT((place / "one.tflite").read_bytes(), queries, answers)
+        return Onnx(onnx, queries, answers)
+    except ModuleNotFoundError as error:
+        needed = "ai-edge-litert (or give onnx=)" if onnx is None else "onnxruntime"
+        raise ArchiveError(f"this needs {needed}; install it") from error
 
 
 def stacked(kind: str, values: list[Any]) -> np.ndarray:

@@ -154,3 +154,43 @@ def test_folders_that_can_not_be_trusted_are_refused(tmp_path):
     (folder / "one.tflite").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"runtime.load: .*one\.tflite"):
         runtime.load(folder)
+
+
+ONNX = """
+import sys
+sys.modules["ai_edge_litert"] = None
+from apptemplates.deploy import runtime
+light = runtime.load(sys.argv[1], onnx=sys.argv[2])
+print(light.predict_one({"sound": [0.01] * 16_000}))
+heavy = {name for name in %r if name in sys.modules}
+assert not heavy, heavy
+try:
+    runtime.load(sys.argv[1])
+except Exception as error:
+    print(error)
+"""
+
+
+def test_onnxruntime_answers_where_there_is_no_litert(tmp_path):
+    app = at.load("voice_command_recognizer")
+    app.export(tmp_path / "made", "onnx")
+    words = [str(SAVED_MODELS / "voice_command_recognizer"), str(tmp_path / "made" / "model.onnx")]
+    done = subprocess.run([sys.executable, "-c", ONNX % (HEAVY,), *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told, refused = done.stdout.splitlines()
+    expected = app.predict_one({"sound": [0.01] * 16_000})
+    found = eval(told)
+    assert list(found) == list(expected) and all(close(found[name], expected[name]) for name in expected)
+    assert "this needs ai-edge-litert (or give onnx=); install it." in refused
+
+
+def test_an_onnx_file_of_another_model_is_refused(tmp_path):
+    app = at.load("medical_scan_classifier")
+    app.export(tmp_path / "made", "onnx")
+    with pytest.raises(ArchiveError, match="the ONNX file has other inputs or outputs than the graph"):
+        runtime.load("voice_command_recognizer", onnx=tmp_path / "made" / "model.onnx")
+    with pytest.raises(ArchiveError, match=r"there is no file '.*nowhere.onnx' beside it"):
+        runtime.load("voice_command_recognizer", onnx=tmp_path / "nowhere.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"nothing")
+    with pytest.raises(ArchiveError, match="can not be opened"):
+        runtime.load("voice_command_recognizer", onnx=tmp_path / "broken.onnx")
