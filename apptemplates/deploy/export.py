@@ -64,6 +64,8 @@ def export(
         write_json(folder / RECEIPT, best if len(tried) == 1 else best | {"tried": tried})
         (folder / "README.md").write_text(receipts.page(app, tried, best), encoding="utf-8")
         folder.rename(target)
+        if app.report_ is not None:
+            app.report_.notes |= receipts.notes(best)
     except OSError as error:
         raise ArchiveError(f"{name}: {str(path)!r} could not be written ({error.strerror or error}).") from error
     finally:

@@ -119,6 +119,20 @@ def change(app: Any, call: Call, judged: HeldOut) -> dict[str, Any]:
     }
 
 
+def notes(kept: dict[str, Any]) -> dict[str, str]:
+    """A receipt as a line of the template's report."""
+    name, head = f"exported as {kept['form']}, {kept['quantize'] or 'float'}", kept.get("headline")
+    far = max(kept["largest difference"].values(), default=0.0)
+    told = (
+        f"{kept['megabytes']:.2f} MB; raw answers differ by {far:.1g} at most; "
+        f"one answer {kept['p50_ms']:.2f} ms (p99 {kept['p99_ms']:.2f}), {kept['items_per_second']:,.0f} a second"
+    )
+    if head:
+        told += f"; {head['name']} {head['here']:.4f} instead of {head['template']:.4f} on {head['records']:,} records "
+        told += "({:+.4f}, {:+.4f} to {:+.4f})".format(*head["change"])
+    return {name: told}
+
+
 def page(app: Any, tried: list[dict[str, Any]], kept: dict[str, Any]) -> str:
     """The receipts as a page to read."""
     lines = [

@@ -30,7 +30,7 @@ def app():
     outputs = {"chance of é": keras.layers.Reshape(())(score), "id": ids}
     model = keras.Model({"Amount (€)": amount, "self": card}, outputs)
     golden = {"Amount (€)": np.ones((3, 2)), "self": np.array(["a", "é", "b"], object)}
-    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD)
+    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD, report_=None)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
@@ -122,6 +122,10 @@ def test_the_smallest_that_loses_nothing_is_kept(scans, tmp_path):
     assert small["megabytes"] == min(one["megabytes"] for one in small["tried"] if "refused" not in one)
     page = (tmp_path / "small" / "README.md").read_text()
     assert f"**{small['quantize']}**" in page and "held-out records" in page and app.card.not_for in page
+    notes = app.report_.notes
+    assert notes["exported as litert, float"].startswith(f"{plain['megabytes']:.2f} MB; raw answers differ by ")
+    line = notes[f"exported as litert, {small['quantize']}"]
+    assert "ms (p99" in line and f"ROC AUC {small['headline']['here']:.4f} instead of" in line and "records (" in line
 
 
 def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, monkeypatch):
