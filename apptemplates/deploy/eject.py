@@ -16,6 +16,7 @@ from apptemplates.deploy import slices
 from apptemplates.deploy.arrays import write_arrays
 from apptemplates.deploy.folder import ArchiveError, new_folder, write_json
 from apptemplates.deploy.graph_source import Source
+from apptemplates.deploy.scripts.model_end import places
 
 SCRIPTS = Path(__file__).parent / "scripts"
 LESSONS = {
@@ -155,18 +156,6 @@ def learned_columns(app: Any) -> Schema:
     named = {getattr(app, role, None) for role in ROLES}
     asked = {name for name, field in app.query.items() if field.required}
     return Schema.of({name: field for name, field in app.record.items() if name in named | asked})
-
-
-def places(whole: Any, before: str = "") -> Any:
-    """Every variable of a model by its place, as the ejected source looks it up."""
-    import keras
-
-    for layer in whole.layers:
-        if isinstance(layer, keras.Model):
-            yield from places(layer, f"{before}{layer.name}/")
-        else:
-            for number, variable in enumerate(layer.weights):
-                yield f"{before}{layer.name}/{number} {variable.name}", variable
 
 
 def _check(name: str, made: Path) -> None:

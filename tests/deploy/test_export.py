@@ -58,7 +58,7 @@ def test_litert_is_one_file_that_answers_the_same(app, tmp_path):
     plain = keras.Input((2,), name="pair")
     model = keras.Model({"pair": plain}, {"sum": keras.layers.Dense(1)(plain)})
     small = SimpleNamespace(
-        model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")}, card=CARD
+        model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")}, card=CARD, report_=None
     )
     folder = export(small, tmp_path / "phone", "litert")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.tflite", "receipt.json"]
