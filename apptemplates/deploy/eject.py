@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +105,7 @@ def _source(app: Any) -> Source:
 
 def _write_parts(app: Any, made: Path, file: str) -> None:
     """The part of this package that prepares queries and words answers, and the scripts."""
-    inner = [(f"{slices.PACKAGE}.{place}", name) for place, name in (*SHARED, *TABLES)]
-    inner.append((f"{slices.PACKAGE}.inference.{file}", "Answering"))
-    for path, text in slices.as_package(inner).items():
-        (made / path).parent.mkdir(parents=True, exist_ok=True)
-        (made / path).write_text(text, encoding="utf-8")
-    for script in ("data", "predict", "train", "test_model"):
-        text = (SCRIPTS / f"{script}.py").read_text(encoding="utf-8")
-        text = text.replace("import answering as own", f"import {file} as own")
-        (made / f"{script}.py").write_text(text, encoding="utf-8")
+    write_slices((*SHARED, *TABLES), ("data", "predict", "train", "test_model"), file, made)
     task = (SCRIPTS / f"task_{LESSONS[type(app).__name__]}.py").read_text(encoding="utf-8")
     (made / "task.py").write_text(task, encoding="utf-8")
     card = app.card
@@ -128,6 +121,38 @@ def _write_parts(app: Any, made: Path, file: str) -> None:
     (made / "README.md").write_text(README.format(**words), encoding="utf-8")
 
 
+def write_slices(names: Iterable[slices.Name], scripts: Iterable[str], file: str, made: Path) -> None:
+    """The part of this package that scripts rest on, and how a template prepares and words.
+
+    Args:
+        names: Modules, without the package, and what is taken from them.
+        scripts: That are written beside it.
+        file: Of the template.
+        made: The folder.
+    """
+    inner = [(f"{slices.PACKAGE}.{place}", name) for place, name in names]
+    inner.append((f"{slices.PACKAGE}.inference.{file}", "Answering"))
+    for path, text in slices.as_package(inner).items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_text(text, encoding="utf-8")
+    for script in scripts:
+        text = (SCRIPTS / f"{script}.py").read_text(encoding="utf-8")
+        text = text.replace("import answering as own", f"import {file} as own")
+        (made / f"{script}.py").write_text(text, encoding="utf-8")
+
+
+def settings(app: Any) -> dict[str, Any]:
+    """What a template chose and learned, as far as its answers rest on it."""
+    return {
+        "class": type(app).__name__,
+        "parameters": app.get_params(),
+        "columns": app.columns_.to_json(),
+        "query": app.query.to_json(),
+        "answer": app.answer.to_json(),
+        "learned": {name: value for name, value in app.learned_.items() if name not in UNUSED},
+    }
+
+
 def _write_values(app: Any, made: Path, share: bool) -> None:
     """Weights, lists, what is remembered, the choices, and a few queries with their answers."""
     weights = {place: np.asarray(variable) for place, variable in places(app.model_)}
@@ -139,16 +164,7 @@ def _write_values(app: Any, made: Path, share: bool) -> None:
     answers = app.call_(app.golden_)
     golden = {f"query/{name}": column for name, column in app.golden_.items()}
     write_arrays(made / "golden.npz", golden | {f"answer/{name}": column for name, column in answers.items()})
-    settings = {
-        "class": type(app).__name__,
-        "parameters": app.get_params(),
-        "columns": app.columns_.to_json(),
-        "record": learned_columns(app).to_json(),
-        "query": app.query.to_json(),
-        "answer": app.answer.to_json(),
-        "learned": {name: value for name, value in app.learned_.items() if name not in UNUSED},
-    }
-    write_json(made / "settings.json", settings)
+    write_json(made / "settings.json", settings(app) | {"record": learned_columns(app).to_json()})
 
 
 def learned_columns(app: Any) -> Schema:

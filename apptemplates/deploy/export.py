@@ -6,13 +6,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from apptemplates.deploy import forms, receipts
-from apptemplates.deploy.fast import differing
+from apptemplates import _catalogue
+from apptemplates.deploy import eject, forms, receipts
+from apptemplates.deploy.arrays import write_arrays
+from apptemplates.deploy.fast import differing, plain_names
 from apptemplates.deploy.folder import ArchiveError, write_json
 
 FORMS = ("saved_model", "litert", "onnx")
 QUANTIZED = ("full_int8", "int8", "float16")  # the smallest first
 RECEIPT = "receipt.json"
+READING = """
+`reader.py` goes from a query to what the graph takes, and from what it gives to the answer, by NumPy alone; with
+`settings.json`, `state.npz` and `parts/`. It holds no record of anybody.
+
+    python reader.py '{"column": "value"}'
+"""
+READS = (
+    *(("data.schema", "Schema"), ("data.schema", "DataError"), ("deploy.arrays", "read_arrays")),
+    *(("deploy.fast", "LiteRT"), ("deploy.fast", "Onnx"), ("inference.one", "asked"), ("inference.one", "told")),
+)
 
 
 def export(
@@ -31,7 +43,8 @@ def export(
         form: "saved_model" (TensorFlow, TF Serving) and "onnx" (onnxruntime) take any number of rows; "litert" (phones,
             small computers) is one file, `model.tflite`, that takes one. Inputs and outputs have the graph's names,
             where TensorFlow does not take them written with letters, digits and `_`. Beside each lie `receipt.json`
-            and README.md: what was measured of it.
+            and README.md: what was measured of it; and `reader.py`, which goes from a query to the graph's inputs and
+            from its outputs to the answer (`python reader.py '{"column": "value"}'`), with NumPy alone.
         quantize: of "litert": "int8" (weights), "full_int8" (what is computed, too, calibrated by half of the records),
             "float16", or "auto" for the smallest that loses no more than `max_drop`.
         max_drop: largest loss of the headline metric that quantising may cost.
@@ -63,6 +76,7 @@ def export(
         folder = made / str(best["quantize"])
         write_json(folder / RECEIPT, best if len(tried) == 1 else best | {"tried": tried})
         (folder / "README.md").write_text(receipts.page(app, tried, best), encoding="utf-8")
+        _write_reader(app, folder)
         folder.rename(target)
         if app.report_ is not None:
             app.report_.notes |= receipts.notes(best)
@@ -71,6 +85,19 @@ def export(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Path(path)
+
+
+def _write_reader(app: Any, folder: Path) -> None:
+    """What stands around the graph: from a query to its inputs, from its outputs to the answer; nothing of records."""
+    entry = _catalogue.find(type(app).__name__)
+    if entry is None or entry.name != type(app).__name__:
+        return  # how a class of one's own prepares queries is not known here
+    inputs, outputs = plain_names(app.model_.input), plain_names(app.model_.output)
+    eject.write_slices(READS, ("reader",), entry.file, folder)
+    write_arrays(folder / "state.npz", app.close_state(app.state_, share=True))
+    write_json(folder / "settings.json", eject.settings(app) | {"inputs": inputs, "outputs": outputs})
+    with (folder / "README.md").open("a", encoding="utf-8") as page:
+        page.write(READING)
 
 
 def check_choices(name: str, form: str, quantize: str | None, max_drop: float, records: Any) -> None:

@@ -194,3 +194,46 @@ def test_an_onnx_file_of_another_model_is_refused(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"nothing")
     with pytest.raises(ArchiveError, match="can not be opened"):
         runtime.load("voice_command_recognizer", onnx=tmp_path / "broken.onnx")
+
+
+# ---- what stands around the graph ----------------------------------------------
+
+
+READ = """
+import json, sys
+sys.modules["apptemplates"] = None
+sys.path.insert(0, sys.argv[1])
+import pickle
+from reader import DataError, Reader
+query = pickle.loads(open(sys.argv[2], "rb").read())
+print(json.dumps(Reader().predict_one(query)))
+heavy = {"tensorflow", "keras", "pandas", "sklearn"} & set(sys.modules)
+print(json.dumps(sorted(heavy)))
+try:
+    Reader().predict_one({name: object() for name in query})
+except DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        *((entry.file, "litert") for entry in _catalogue.ENTRIES),
+        ("risk_scorer", "saved_model"),
+        ("face_verifier", "onnx"),
+    ],
+)
+def test_its_reader_answers_as_the_template(name, form, tmp_path):
+    app, query = at.load(name), QUERIES[name]
+    app.export(tmp_path / "made", form)
+    (tmp_path / "query").write_bytes(pickle.dumps(query))
+    words = [sys.executable, "-c", READ, str(tmp_path / "made"), str(tmp_path / "query")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told, heavy, refused = done.stdout.splitlines()
+    found, expected = json.loads(told), app.predict_one(query)
+    assert list(found) == list(expected)
+    assert all(close(found[column], expected[column]) for column in expected), (found, expected)
+    assert ("tensorflow" in json.loads(heavy)) if form == "saved_model" else json.loads(heavy) == []
+    assert refused.startswith(f"{type(app).__name__}: ")
