@@ -1,4 +1,4 @@
-"""Writes saved_models/README.md, the table of what each saved model can do, from the reports in the folders.
+"""Writes saved_models/README.md, the table of what each saved model can do, and that of the README, from the reports.
 
     python saved_models/table.py
 
@@ -20,6 +20,8 @@ PUBLISHED = {
     "text_generator": "1.470, 10.7 M parameters on a GPU (nanoGPT)",
     "voice_command_recognizer": "none (others learned from 85,000 clips)",
 }
+
+FIRST, AFTER = "## The catalogue\n\n", "\n\n"  # what the table of the README stands between
 
 
 def number(value: float) -> str:
@@ -78,5 +80,24 @@ Written by `python saved_models/table.py`.
 """
 
 
+def catalogue() -> str:
+    """The table of the project's README: what each application answers, and what its saved model came to."""
+    from apptemplates import _catalogue
+
+    lines = ["| application | what it answers | measured (95 % interval) | simple method |", "|---|---|---|---|"]
+    for entry in _catalogue.ENTRIES:
+        cells = row(HERE / entry.file).split(" | ")
+        lines.append(f"| `{entry.name}` | {entry.answers} | {cells[1]} | {cells[2]} |")
+    return "\n".join(lines)
+
+
+def with_catalogue(text: str) -> str:
+    """The text of the project's README with this table in its place."""
+    before, rest = text.split(FIRST, 1)
+    return before + FIRST + catalogue() + rest[rest.index(AFTER) :]
+
+
 if __name__ == "__main__":
     (HERE / "README.md").write_text(table(), encoding="utf-8")
+    readme = HERE.parent / "README.md"
+    readme.write_text(with_catalogue(readme.read_text("utf-8")), encoding="utf-8")

@@ -26,6 +26,8 @@ def test_the_table_is_that_of_the_reports():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (FOLDER / "README.md").read_text("utf-8") == module.table()
+    readme = (FOLDER.parent / "README.md").read_text("utf-8")
+    assert readme == module.with_catalogue(readme) and readme.count("| `RiskScorer` |") == 1
 
 
 @pytest.fixture(scope="module")
