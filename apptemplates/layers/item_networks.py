@@ -10,9 +10,7 @@ import numpy as np
 from keras import ops
 
 from apptemplates.layers.ranking import spread
-from apptemplates.layers.tabular import PACKAGE
-
-TINY = 1e-6
+from apptemplates.layers.tabular import PACKAGE, TINY
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

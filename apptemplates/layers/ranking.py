@@ -11,9 +11,8 @@ from keras import ops
 
 from apptemplates.inference.recommender import LISTED, LOOKED, SHOWN
 from apptemplates.layers.sequence import FAR
-from apptemplates.layers.tabular import PACKAGE
+from apptemplates.layers.tabular import PACKAGE, TINY
 
-TINY = 1e-6
 LAST = -5.0  # score of a new item that is like none
 
 

@@ -5,9 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from apptemplates.layers.tabular import PACKAGE
-
-TINY = 1e-6  # the least length; a vector of zeros stays one
+from apptemplates.layers.tabular import PACKAGE, TINY
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 PACKAGE = "apptemplates"  # the name under which layers are saved: for ever
+TINY = 1e-6  # the least that something is divided by
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

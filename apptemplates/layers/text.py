@@ -12,9 +12,8 @@ import numpy as np
 from keras import ops
 
 from apptemplates.layers.sequence import FAR
-from apptemplates.layers.tabular import PACKAGE
+from apptemplates.layers.tabular import PACKAGE, TINY
 
-TINY = 1e-6
 CAP = 20.0  # logits lie within this
 
 

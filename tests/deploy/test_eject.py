@@ -212,3 +212,13 @@ def test_every_template_of_the_catalogue_has_a_lesson():
     assert set(eject.LESSONS) == {entry.name for entry in _catalogue.ENTRIES}
     scripts = {path.stem for path in Path(eject.SCRIPTS).glob("*.py")}
     assert {f"task_{lesson}" for lesson in eject.LESSONS.values()} <= scripts
+
+
+def test_all_layers_together_fit_into_one_file():
+    kinds = [kind for name, kind in keras.saving.get_custom_objects().items() if name.startswith("apptemplates>")]
+    layers = [kind for kind in kinds if isinstance(kind, type) and kind.__module__.startswith("apptemplates.layers")]
+    assert len(layers) > 30
+    imports, parts = slices.as_one([(kind.__module__, kind.__name__) for kind in layers], eject.LEARNING)
+    text = slices.grouped(imports) + "\n\n" + slices.laid_out(parts)
+    compile(text, "layers", "exec")
+    assert all(f"class {kind.__name__}(" in text for kind in layers) and "sklearn" not in text
