@@ -21,6 +21,7 @@ ENOUGH = 10  # held-out rows of a class by which its recall is told
 FLAT = 0.02  # a power below which errors do not fall
 TRIED = 400  # rows that tell how long a regression takes
 REGRESSIONS = 16  # of all rows that a diagnosis comes to, those of parts of them added up
+LONGEST = 60.0  # seconds that a curve takes without classes, however long a fit may take
 FARTHEST = 20  # times the rows of a class that a curve is followed to
 
 
@@ -60,7 +61,7 @@ class Growing(NamedTuple):
 
 
 def grow(given: Growing, seed: int, seconds: float = math.inf) -> dict[str, Any]:
-    """What more and more records without classes bring, as far as the time goes; plain JSON.
+    """What more and more records without classes bring, as far as the time goes, a minute at most; plain JSON.
 
     Returns:
         As `diagnose`, without suspects, since nothing is labelled: `curve`, a list of [number, score], and the `unit`,
@@ -68,6 +69,7 @@ def grow(given: Growing, seed: int, seconds: float = math.inf) -> dict[str, Any]
     """
     rng, began = np.random.default_rng(seed), time.monotonic()
     found: dict[str, Any] = {**nothing(), "unit": given.unit, "method": given.method, "score": given.score}
+    seconds = min(seconds, LONGEST)
     spent = 0.0  # by the last draw, which the next one, of twice as much, takes at least
     for share in SHARES:
         drawn = []
