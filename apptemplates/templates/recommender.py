@@ -413,9 +413,11 @@ class Recommender(Template):
         self._learning = None
         # where the folder kept nobody's history, what was learned of items must not go with the histories
         self._old = None if len(part.state) else (self._closed_of(*self._learned_parts()[:1]), self._learned_parts()[1])
-        liked = self._liked_names(self.remember(part.records, part.state))
+        liked = set(self._liked_names(self.remember(part.records, part.state)))
         old = self.learned_["items"][: self.learned_["learned"]]
-        new = sorted(set(liked) - set(old))
+        described = set(part.state.described_names())
+        # also what was taken among the held-out ones alone, unless it is known by its features
+        new = sorted(n for n in self.learned_["items"][len(old) :] if n in liked or n not in described)
         if not new:
             return network
         rest = [name for name in self.learned_["items"][len(old) :] if name not in new]

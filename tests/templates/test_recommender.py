@@ -452,3 +452,16 @@ def test_places_in_lines_are_no_strange_times(tmp_path):
     file.write_text("".join(f"u{n} i{n % 7} i{(n + 1) % 7} i{(n + 3) % 7}\n" for n in range(40)))
     report = at.Recommender(time="place").check(file, probe=False)
     assert "times-near-1970" not in {finding.code for finding in report.findings}
+
+
+def test_an_item_that_is_new_among_the_held_out_ones_alone_is_learned_too():
+    app = at.Recommender(time="time", k=5, epochs=1, learns="sets")
+    records = {name: np.array(FIRST[name]) for name in app.record}
+    app.fit(records, verbose=0)
+    fresh = {name: np.array(LATER[name]) for name in app.record}
+    last = np.argsort(fresh["time"], kind="stable")[-3:]
+    fresh["item"] = fresh["item"].astype(object)
+    fresh["item"][last] = "novelty"
+    app.finetune(fresh, epochs=1, verbose=0)
+    assert "novelty" in app.learned_["items"][: app.learned_["learned"]]
+    assert app.predict_one({"history": ["novelty"]})["source"] == "history"
