@@ -1,10 +1,8 @@
 """What a fit would take and come to, told from a short one of a part of the records."""
 
 import math
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,11 +10,11 @@ import numpy as np
 
 from apptemplates import learning, training
 from apptemplates.data.table import Table, rows
+from apptemplates.evaluation.cost import resident
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.wording import rounded_up
 
-STATM = Path("/proc/self/statm")  # where Linux says how much memory a process holds
 SECONDS = 2.5  # of learning in each stage, once its first step is through
 STEEPEST = 0.35  # the power of the number of records that errors fall with, at most
 MARGIN = 1.4  # what a machine that does more than this takes longer
@@ -153,13 +151,6 @@ def estimate(app: Any, records: Table, decoding: float) -> Estimate:
         low=low,
         high=high,
     )
-
-
-def resident() -> float:
-    """Megabytes of memory that this process holds; NaN where the system does not say."""
-    if not STATM.exists():
-        return float("nan")
-    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def likely(report: Report, times: float, longer: float = 1.0) -> tuple[float, float]:

@@ -294,6 +294,7 @@ def test_evaluate_by_columns_and_pairs(app):
 
 def test_evaluate_takes_labels_apart_and_says_what_it_left_out(app):
     whole, apart = app.evaluate(TEST), app.evaluate(QUERIES, TEST["fraud"])
+    assert 200 < whole.size["process_megabytes"] < 30_000 and whole.size["parameters"] > 0
     assert apart.metrics == whole.metrics
     amount = TEST["amount"].copy()
     amount[:3] = -1

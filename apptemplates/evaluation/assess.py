@@ -34,6 +34,9 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     report = judge(app, trials.truth, trials.inputs, trials.clusters, trials.groups, answers=answers, stated=stated)
     report.findings = trials.findings
     app.extend_report(report, trials.truth, trials.inputs)
+    held = cost.resident()
+    if not np.isnan(held):
+        report.size["process_megabytes"] = round(held)  # with TensorFlow and the records that are judged
     one, many = app._query, take(trials.queries, slice(20_000))
     some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
     report.latency = cost.latency(app.predict_one, some, repeats=300)

@@ -1,10 +1,14 @@
 """What an answer costs: milliseconds, items a second, parameters, megabytes."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+STATM = Path("/proc/self/statm")  # where Linux says how much memory a process holds
 
 
 def latency(answer_one: Callable[[Any], Any], queries: Sequence[Any], repeats: int = 500) -> dict[str, float]:
@@ -69,3 +73,10 @@ def size(model: Any) -> dict[str, float]:
         for weight in model.weights
     )
     return {"parameters": int(model.count_params()), "megabytes": total / 1e6}
+
+
+def resident() -> float:
+    """Megabytes of memory that this process holds; NaN where the system does not say."""
+    if not STATM.exists():
+        return float("nan")
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -37,7 +37,7 @@ class Report:
         groups: column -> `Groups`.
         calibration: name -> number, `Metric` or column of numbers.
         latency: say p50_ms, p99_ms, items_per_second.
-        size: say parameters, megabytes.
+        size: say parameters, megabytes of them, and process_megabytes: memory held while judging.
         data: counts and what was left out, name -> anything plain.
         verdict: sentences, the most important first.
         findings: objects with code, severity ("error", "warning", "note"), place, message and fix.

@@ -35,8 +35,8 @@ import apptemplates as at
 from apptemplates.contract import Part
 from apptemplates.data import splits, synthetic_shop
 from apptemplates.evaluation import certainty, diagnosis, intervals, metrics, randomised
+from apptemplates.evaluation.cost import resident
 from apptemplates.evaluation.report import Report
-from apptemplates.probe import resident
 
 DATA = Path(os.environ["APPTEMPLATES_DATA"]) / "tabular"
 SAVED = Path(__file__).parents[2] / "saved_models"
