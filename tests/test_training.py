@@ -366,7 +366,7 @@ def test_a_checkpoint_of_another_past_is_refused(tmp_path):
         detector().observe(past).fit(new, checkpoint=tmp_path, callbacks=[stop], verbose=0)
     with pytest.raises(DataError, match="belongs to other data or other settings"):
         detector().fit(new, checkpoint=tmp_path, verbose=0)
-    assert detector().observe(past).fit(new, checkpoint=tmp_path, verbose=0).is_fitted
+    assert detector().observe(past).fit(new, checkpoint=tmp_path, minutes=0.1, verbose=0).is_fitted
 
 
 def test_a_step_is_traced_once(monkeypatch):

@@ -219,7 +219,7 @@ except DataError as error:
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        *((entry.file, "litert") for entry in _catalogue.ENTRIES),
+        *((name, "litert") for name in ("fraud_detector", "recommender", "text_generator", "voice_command_recognizer")),
         ("risk_scorer", "saved_model"),
         ("face_verifier", "onnx"),
     ],

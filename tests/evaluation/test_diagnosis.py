@@ -167,8 +167,8 @@ def test_growing_keeps_to_its_seconds():
 def test_it_keeps_to_its_seconds():
     train, held_out = blobs(3_000, 0), blobs(200, 1)
     began = time.monotonic()
-    found = diagnosis.diagnose(train, held_out, seed=0, seconds=1.0)
-    assert time.monotonic() - began < 2.5
+    found = diagnosis.diagnose(train, held_out, seed=0, seconds=3.0)
+    assert time.monotonic() - began < 6
     assert diagnosis.TRIED <= found["rows"] <= 3_000
     nothing = diagnosis.diagnose(train, held_out, seed=0, seconds=1e-6)
     assert nothing["rows"] == 0

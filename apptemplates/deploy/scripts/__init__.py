@@ -1,0 +1,1 @@
+"""Sources that eject and export write beside a model, copied as they are."""
