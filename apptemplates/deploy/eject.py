@@ -33,7 +33,7 @@ ROLES = ("label", "finding", "command", "person", "user", "item", "time", "image
 SHARED = ("data.schema", "Schema"), ("data.schema", "DataError"), ("deploy.arrays", "read_arrays")
 TABLES = ("data.table", "Table"), ("data.table", "rows"), ("data.table", "take"), ("data.words", "to_flags")
 ABOVE = "  # type: ignore[name-defined]  # noqa: F821"  # of what stands above in model.py
-UNUSED = ("profile", "diagnosis")  # of what was learned: for reports alone
+UNUSED = ("profile", "diagnosis", "left out")  # of what was learned: for reports alone, and some quote records
 LEARNING = ("adapt",)  # methods of layers that take scales from data
 README = """# {title}
 
