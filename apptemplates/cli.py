@@ -141,6 +141,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--quantize", metavar="HOW", help="of litert: int8, full_int8, float16 or auto")
     export.add_argument("--max-drop", type=float, default=0.01, metavar="NUMBER", help="of the headline, at most")
     export.add_argument("--records", metavar="DATA", help="held-out records with their truth, to measure the loss by")
+    export.add_argument("--calibration", metavar="DATA", help="training records, by which full_int8 sets its ranges")
     ejected = command("eject", run_eject, "write the model as source of your own, which does without this package")
     folder_of(ejected)
     ejected.add_argument("path", help="a new place")
@@ -399,7 +400,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     """Writes another form of the model."""
     from apptemplates.deploy.export import check_choices
 
-    chosen = arguments.form, arguments.quantize, arguments.max_drop, arguments.records
+    given = arguments
+    chosen = given.form, given.quantize, given.max_drop, given.records, given.calibration
     try:
         check_choices("export", *chosen)
     except ValueError as error:

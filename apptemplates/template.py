@@ -455,6 +455,7 @@ class Template(Contract):
         quantize: str | None = None,
         max_drop: float = 0.01,
         records: Any = None,
+        calibration: Any = None,
     ) -> Path:
         """Writes the model in a form that other programs run; opened again and compared before it counts.
 
@@ -464,6 +465,7 @@ class Template(Contract):
             quantize: Of "litert": "int8", "full_int8", "float16", or "auto" for the smallest within `max_drop`.
             max_drop: Largest loss of the headline metric that quantising may cost.
             records: Held-out ones with their truth, by which that loss is measured.
+            calibration: Training records, by which "full_int8" sets its ranges.
 
         Raises:
             ValueError: There is no such form, or it can not be quantised so.
@@ -472,7 +474,7 @@ class Template(Contract):
         from apptemplates.deploy import export
 
         self._check_fitted()
-        return export.export(self, path, form, quantize, max_drop, records)
+        return export.export(self, path, form, quantize, max_drop, records, calibration)
 
     def eject(self, folder: str | Path, *, share: bool = False) -> Path:
         """Writes this very model as source of one's own, which needs Keras, TensorFlow, NumPy and pandas alone.

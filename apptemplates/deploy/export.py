@@ -15,6 +15,7 @@ from apptemplates.deploy.folder import ArchiveError, write_json
 FORMS = ("saved_model", "litert", "onnx")
 QUANTIZED = ("full_int8", "int8", "float16")  # the smallest first
 RECEIPT = "receipt.json"
+UNCALIBRATED = "needs calibration=, training records by which its ranges are set"
 READING = """
 `reader.py` goes from a query to what the graph takes, and from what it gives to the answer, by NumPy alone; with
 `settings.json`, `state.npz` and `parts/`. It holds no record of anybody.
@@ -34,6 +35,7 @@ def export(
     quantize: str | None = None,
     max_drop: float = 0.01,
     records: Any = None,
+    calibration: Any = None,
 ) -> Path:
     """Writes the graph from prepared query to raw answer in a form that other programs run.
 
@@ -45,10 +47,12 @@ def export(
             where TensorFlow does not take them written with letters, digits and `_`. Beside each lie `receipt.json`
             and README.md: what was measured of it; and `reader.py`, which goes from a query to the graph's inputs and
             from its outputs to the answer (`python reader.py '{"column": "value"}'`), with NumPy alone.
-        quantize: of "litert": "int8" (weights), "full_int8" (what is computed, too, calibrated by half of the records),
-            "float16", or "auto" for the smallest that loses no more than `max_drop`.
+        quantize: of "litert": "int8" (weights), "full_int8" (what is computed, too), "float16", or "auto" for the
+            smallest that loses no more than `max_drop`.
         max_drop: largest loss of the headline metric that quantising may cost.
         records: held-out ones with their truth, by which the loss is measured; `quantize` needs them.
+        calibration: training records, of which "full_int8" draws 200 to set the ranges of what is computed; without
+            them "auto" passes over it.
 
     Returns:
         The path.
@@ -59,16 +63,19 @@ def export(
             loses more than is allowed.
     """
     name, target = type(app).__name__, Path(path).absolute()
-    check_choices(name, form, quantize, max_drop, records)
+    check_choices(name, form, quantize, max_drop, records, calibration)
     if target.exists() or target.is_symlink():
         raise ArchiveError(f"{name}: {str(path)!r} is there already and export overwrites nothing; give a new place.")
-    held_out = None if records is None else receipts.held_out(app, records, quantize in ("full_int8", "auto"))
+    held_out = None if records is None else receipts.held_out(app, records)
+    samples = None if calibration is None else receipts.samples(app, calibration)
     made = target.parent / f".{target.name}.{secrets.token_hex(4)}.saving"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made.mkdir()
         ways = QUANTIZED if quantize == "auto" else (quantize,)
-        tried = [_tried(app, made / str(way), form, way, max_drop, held_out, quantize == "auto") for way in ways]
+        tried = [
+            _tried(app, made / str(way), form, way, max_drop, held_out, samples, quantize == "auto") for way in ways
+        ]
         kept = [one for one in tried if "refused" not in one]
         if not kept:
             raise ArchiveError(f"{name}: {'; '.join(one['refused'] for one in tried)}")
@@ -100,7 +107,7 @@ def _write_reader(app: Any, folder: Path) -> None:
         page.write(READING)
 
 
-def check_choices(name: str, form: str, quantize: str | None, max_drop: float, records: Any) -> None:
+def check_choices(name: str, form: str, quantize: str | None, max_drop: float, records: Any, calibration: Any) -> None:
     """Raises ValueError where the choices of `export` do not go together, before anything is written."""
     if form not in FORMS:
         raise ValueError(f"{name}: form must be one of {', '.join(map(repr, FORMS))}. Received: {form!r}.")
@@ -113,18 +120,31 @@ def check_choices(name: str, form: str, quantize: str | None, max_drop: float, r
         raise ValueError(
             f"{name}: quantize needs records= with their truth, held out of learning, by which its loss is measured."
         )
+    if quantize == "full_int8" and calibration is None:
+        raise ValueError(f"{name}: quantize='full_int8' {UNCALIBRATED}.")
+    if quantize not in ("full_int8", "auto") and calibration is not None:
+        raise ValueError(f"{name}: calibration= is for quantize='full_int8' or 'auto'; leave it out.")
     if not max_drop >= 0:
         raise ValueError(f"{name}: max_drop must be a number of at least 0. Received: {max_drop!r}.")
 
 
 def _tried(
-    app: Any, folder: Path, form: str, quantize: str | None, max_drop: float, held_out: Any, several: bool
+    app: Any,
+    folder: Path,
+    form: str,
+    quantize: str | None,
+    max_drop: float,
+    held_out: Any,
+    samples: Any,
+    several: bool,
 ) -> dict[str, Any]:
     """The receipt of one form; where it is one of several and refused, that with the reason in `refused`."""
     name = type(app).__name__
     try:
+        if quantize == "full_int8" and samples is None:
+            raise ArchiveError(f"{name}: it {UNCALIBRATED}")
         folder.mkdir()
-        call = forms.write(app, folder, form, quantize, None if held_out is None else held_out.samples)
+        call = forms.write(app, folder, form, quantize, samples)
         expected, found = app.call_(app.golden_), forms.one_by_one(call, app.golden_)
         wrong = differing(expected, found) if quantize is None else []
         if wrong:

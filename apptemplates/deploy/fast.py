@@ -194,6 +194,9 @@ def values(inputs: dict[str, Any], output: Any, prepared: Table) -> np.ndarray:
 class LiteRT:
     """A LiteRT file as a function of one prepared query; may be called from several threads.
 
+    It sets, runs and gets by the places of tensors: LiteRT's own signature runner resizes every input and allocates
+    anew on each call, which takes up to four times as long as the graph.
+
     Args:
         content: what `convert` wrote.
         inputs: the graph's own names of its inputs; others may be among them.
@@ -210,25 +213,43 @@ class LiteRT:
         with quiet_stderr():
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
-            self._run = interpreter.get_signature_runner()
-        details = self._run.get_input_details()
+            runner = interpreter.get_signature_runner()
+        details, told = runner.get_input_details(), runner.get_output_details()
+        del runner  # while one is there the interpreter does not run
+        self._interpreter = interpreter
         given = {name: plain for name, plain in plain_names(inputs).items() if plain in details}
         names = plain_names(outputs := list(outputs))
-        if set(details) != set(given.values()) or set(self._run.get_output_details()) != set(names.values()):
+        if set(details) != set(given.values()) or set(told) != set(names.values()):
             raise ValueError("the LiteRT file has other inputs or outputs than the graph")
         kinds = {plain: np.dtype(detail["dtype"]) for plain, detail in details.items()}
         kinds = {plain: np.dtype(object) if kind.kind in "SO" else kind for plain, kind in kinds.items()}
-        self._inputs = [(name, plain, kinds[plain]) for name, plain in given.items()]
-        self._outputs = [(name, names[name]) for name in outputs]
+        self._inputs = [(name, details[plain]["index"], kinds[plain]) for name, plain in given.items()]
+        self._outputs = [(name, told[names[name]]["index"]) for name in outputs]
+        self._shapes = {details[plain]["index"]: tuple(details[plain]["shape"]) for plain in given.values()}
 
     def __call__(self, prepared: Table) -> Table:
-        columns = {}
-        for name, plain, dtype in self._inputs:
+        columns = []
+        for name, place, dtype in self._inputs:
             _check_one_row(name, prepared[name])
-            columns[plain] = np.ascontiguousarray(prepared[name], dtype)
+            columns.append((place, np.ascontiguousarray(prepared[name], dtype)))
+        run = self._interpreter
         with self._lock:
-            answers = self._run(**columns)
-        return {name: _text(answers[plain]) for name, plain in self._outputs}
+            self._fit({place: column.shape for place, column in columns})
+            for place, column in columns:
+                run.set_tensor(place, column)
+            run.invoke()
+            answers = [run.get_tensor(place) for _, place in self._outputs]
+        return {name: _text(answer) for (name, _), answer in zip(self._outputs, answers, strict=True)}
+
+    def _fit(self, shapes: dict[int, tuple[int, ...]]) -> None:
+        """Makes room for inputs of other shapes than those asked last."""
+        if shapes == self._shapes:
+            return
+        self._shapes = {}  # known again only when all of this went well
+        for place, shape in shapes.items():
+            self._interpreter.resize_tensor_input(place, shape)
+        self._interpreter.allocate_tensors()
+        self._shapes = shapes
 
 
 class Onnx:

@@ -18,17 +18,16 @@ SAMPLES = 200  # records by which the ranges of whole numbers are set
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Trials that a form is judged by, and others by which ranges are set."""
+    """Trials that a form is judged by, and what the template answers to them."""
 
     truth: Table
     inputs: Table
     clusters: np.ndarray | None
     answers: Table
-    samples: Table
 
 
-def held_out(app: Any, source: Any, ranges: bool) -> HeldOut:
-    """The trials of records: with `ranges` half of them are kept to set ranges by, by the others a form is judged.
+def held_out(app: Any, source: Any) -> HeldOut:
+    """The trials of records by which a form is judged.
 
     Raises:
         DataError: They can not be read, or hold no truth.
@@ -37,14 +36,33 @@ def held_out(app: Any, source: Any, ranges: bool) -> HeldOut:
     from apptemplates.evaluation.assess import make_trials
 
     trials = make_trials(app, app._read(source), ())
-    count = rows(trials.truth)
-    order = np.random.default_rng(0).permutation(count)
-    half = count // 2 if ranges else 0
-    judged, others = np.sort(order[: min(JUDGED, count - half)]), order[count - half :][:SAMPLES]
+    judged = drawn(rows(trials.truth), JUDGED)
     inputs, truth = take(trials.inputs, judged), take(trials.truth, judged)
     clusters = None if trials.clusters is None else trials.clusters[judged]
-    samples = asked(app, take(trials.inputs, np.sort(others) if half else judged[:1]))
-    return HeldOut(truth, inputs, clusters, app.respond(inputs, app.call_, app.state_), samples)
+    asked(app, take(inputs, slice(1)))
+    return HeldOut(truth, inputs, clusters, app.respond(inputs, app.call_, app.state_))
+
+
+def samples(app: Any, source: Any) -> Table:
+    """What the graph is asked while some training records are answered, by which ranges are set.
+
+    Args:
+        app: The template.
+        source: The records, of which as many are drawn as are needed.
+
+    Raises:
+        DataError: They can not be read, or hold no truth.
+        ArchiveError: The graph is not what answers them.
+    """
+    from apptemplates.evaluation.assess import make_trials
+
+    inputs = make_trials(app, app._read(source), ()).inputs
+    return asked(app, take(inputs, drawn(rows(inputs), SAMPLES)))
+
+
+def drawn(count: int, most: int) -> np.ndarray:
+    """Which rows are taken, in order: all of them, or so many."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def asked(app: Any, inputs: Table) -> Table:
@@ -62,7 +80,7 @@ def asked(app: Any, inputs: Table) -> Table:
             "becomes of them can not be measured; leave records and quantize out."
         )
     whole = concat(kept)
-    return take(whole, np.random.default_rng(0).permutation(rows(whole))[:SAMPLES])
+    return take(whole, drawn(rows(whole), SAMPLES))
 
 
 def receipt(

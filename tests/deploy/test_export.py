@@ -9,7 +9,7 @@ import pytest
 
 import apptemplates as at
 from apptemplates.data import synthetic_pictures
-from apptemplates.deploy.export import export
+from apptemplates.deploy.export import _tried, export
 from apptemplates.deploy.folder import ArchiveError
 
 keras = pytest.importorskip("keras")
@@ -86,6 +86,10 @@ def test_forms_that_are_not_there(app, tmp_path):
         export(app, tmp_path / "a", quantize="int8", records={})
     with pytest.raises(ValueError, match="quantize needs records= with their truth, held out of learning"):
         export(app, tmp_path / "a", "litert", quantize="int8")
+    with pytest.raises(ValueError, match="quantize='full_int8' needs calibration=, training records by which"):
+        export(app, tmp_path / "a", "litert", quantize="full_int8", records={})
+    with pytest.raises(ValueError, match="calibration= is for quantize='full_int8' or 'auto'; leave it out"):
+        export(app, tmp_path / "a", "litert", quantize="int8", records={}, calibration={})
     with pytest.raises(ValueError, match=r"quantize must be one of .*'auto', or None. Received: 'int4'"):
         export(app, tmp_path / "a", "litert", quantize="int4")
     with pytest.raises(ValueError, match=r"max_drop must be a number of at least 0. Received: -1"):
@@ -101,10 +105,11 @@ def test_forms_that_are_not_there(app, tmp_path):
 @pytest.fixture(scope="module")
 def scans():
     records = synthetic_pictures.scans(240)
+    learned, held_out = (
+        {name: column[part] for name, column in records.items()} for part in (slice(160), slice(160, None))
+    )
     app = at.MedicalScanClassifier(epochs=4, batch_size=32, size=28, readers=1)
-    return app.fit({name: column[:160] for name, column in records.items()}, verbose=0), {
-        name: column[160:] for name, column in records.items()
-    }
+    return app.fit(learned, verbose=0), held_out, learned
 
 
 def told(folder):
@@ -112,9 +117,9 @@ def told(folder):
 
 
 def test_the_smallest_that_loses_nothing_is_kept(scans, tmp_path):
-    app, records = scans
+    app, records, learned = scans
     plain = told(app.export(tmp_path / "plain", "litert", records=records))
-    small = told(app.export(tmp_path / "small", "litert", "auto", records=records))
+    small = told(app.export(tmp_path / "small", "litert", "auto", records=records, calibration=learned))
     assert plain["headline"]["change"] == [0, 0, 0] and plain["headline"]["records"] == 80
     assert small["megabytes"] < plain["megabytes"] / 2.5 and small["headline"]["lost"] <= 0.01
     ways = [one["quantize"] for one in small["tried"]]
@@ -128,8 +133,18 @@ def test_the_smallest_that_loses_nothing_is_kept(scans, tmp_path):
     assert "ms (p99" in line and f"ROC AUC {small['headline']['here']:.4f} instead of" in line and "records (" in line
 
 
+def test_ranges_are_set_by_training_records_or_not_at_all(scans, tmp_path):
+    app, records, learned = scans
+    drawn = receipts.samples(app, learned)
+    assert len(drawn["image"]) == 160  # of 200 at most; none of the held-out ones
+    known = {image.tobytes() for image in app.prepare({"image": learned["image"]}, app.state_)["image"]}
+    assert {image.tobytes() for image in drawn["image"]} <= known
+    tried = _tried(app, tmp_path, "litert", "full_int8", 0.01, receipts.held_out(app, records), None, several=True)
+    assert tried["refused"] == "it needs calibration=, training records by which its ranges are set"
+
+
 def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, monkeypatch):
-    app, records = scans
+    app, records, _ = scans
     worse = {"name": "ROC AUC", "records": 80, "change": [-0.2, -0.3, -0.1], "lost": 0.2, "here": 0.7, "template": 0.9}
     monkeypatch.setattr(receipts, "change", lambda *given: worse)
     with pytest.raises(ArchiveError, match=r"int8 costs 0\.2000 of ROC AUC on 80 records, more than max_drop=0\.01"):
@@ -139,8 +154,8 @@ def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, mon
 
 
 def test_the_loss_is_that_of_the_headline(scans):
-    app, records = scans
-    judged = receipts.held_out(app, records, ranges=False)
+    app, records, _ = scans
+    judged = receipts.held_out(app, records)
     same = receipts.change(app, app.call_, judged)
     assert same["lost"] == 0 and same["name"] == "ROC AUC" and same["here"] == same["template"]
 
@@ -154,7 +169,7 @@ def test_the_loss_is_that_of_the_headline(scans):
 
 def test_onnx_answers_the_same_in_its_own_runtime(scans, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    app, records = scans
+    app, records, _ = scans
     folder = app.export(tmp_path / "onnx", "onnx", records=records)
     run = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     expected = app.call_(app.golden_)

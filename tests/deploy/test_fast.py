@@ -139,6 +139,15 @@ def test_two_rows_are_refused(graph, one):
             call(payments(2))
 
 
+def test_inputs_of_another_shape_are_refused_and_the_next_answer_is_right(one):
+    lite, asked = one._call, row(payments(8), 0)
+    expected = lite(asked)
+    for wrong in (np.zeros((1, 4), "float32"), np.zeros((1,), "float32"), np.zeros((1, 3, 1), "float32")):
+        with pytest.raises((ValueError, RuntimeError)):
+            lite({**asked, "past": wrong})
+    assert fast.differing(expected, lite(asked)) == []
+
+
 def test_many_threads_get_their_own_answers(graph, one):
     table = payments(200, seed=2)
     expected = fast.batch(graph)(table)["probability"]
