@@ -12,7 +12,7 @@ from apptemplates.deploy.forms import Call, one_by_one, single_rows
 from apptemplates.evaluation import cost, intervals
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 
-JUDGED = 1_000  # trials at most; each is asked by itself
+JUDGED = 10_000  # trials at most, of which few may be of the rarer kind; each is asked by itself
 SAMPLES = 200  # records by which the ranges of whole numbers are set
 
 

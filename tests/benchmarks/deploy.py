@@ -6,7 +6,7 @@
 at most, the median of one answer, what the graph takes of it, and what LiteRT's signature runner takes on the same
 inputs in a loop of its own. For comparison, the same with the template itself, which loads TensorFlow. `forms` (needs
 APPTEMPLATES_DATA): each saved model in each form that it can be exported to, how far that is from the template, what it
-costs of the headline on held-out records (at most 1,000; of the test parts, or made up where the model learned from
+costs of the headline on held-out records (at most 10,000; of the test parts, or made up where the model learned from
 made-up ones), how large and how fast it is, and the seconds from the start of a process to the first answer of the
 `reader.py` that lies beside it. Full int8 is calibrated by training records. `serve` (needs wrk): answers a second over
 HTTP on loopback, minutes of mixed valid, malformed, huge and slow requests, and a kill while observations come in.
@@ -136,8 +136,8 @@ def begun(name: str, folder: Path) -> float:
     return float(np.median([measured(name, READER, folder)["start"] for _ in range(3)]))
 
 
-def held_out(name: str) -> Any:
-    """Records with their truth, not learned from."""
+def held_out(app: at.Template, name: str) -> Any:
+    """Records with their truth, not learned from; the app is told what was before them."""
     import trust
 
     from apptemplates.data import splits, synthetic_shop
@@ -148,7 +148,7 @@ def held_out(name: str) -> Any:
         text = (trust.DATA.parent / "text" / "tinyshakespeare" / "input.txt").read_text()
         return {"text": np.array([text[-60_000:]], object)}
     trust.labelled("test")  # puts the recipes on the path
-    return trust.explained(at.load(SAVED / name), name, 1_000)
+    return trust.explained(app, name, 10_000)
 
 
 def learned(name: str) -> Any:
@@ -178,7 +178,8 @@ def forms(names: list[str]) -> None:
     print("| saved model | form | largest difference | headline | change (95 % interval) | MB | p50 | start | float |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in names:
-        app, records, training, floats = at.load(SAVED / name), held_out(name), learned(name), 0.0
+        app, training, floats = at.load(SAVED / name), learned(name), 0.0
+        records = held_out(app, name)
         for form, quantize in (("saved_model", None), ("onnx", None), ("litert", None), *INT):
             what = f"{form} {quantize or 'float'}"
             with tempfile.TemporaryDirectory() as place:
