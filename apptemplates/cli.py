@@ -1,8 +1,10 @@
 """The command line: the life of an application, from list and demo to train, predict, listen and export."""
 
 import argparse
+import contextlib
 import difflib
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -115,7 +117,8 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     predict = command("predict", run_predict, "answer queries, on standard output or as a file")
     folder_of(predict)
-    data_of(predict, "queries, or several files of pictures or sounds", several=True)
+    what = "queries, or several files of pictures or sounds, or - for lines of JSON or csv from a pipe"
+    data_of(predict, what, several=True)
     predict.add_argument("--form", choices=("csv", "jsonl"), default="csv", help="of standard output (default: csv)")
     predict.add_argument(
         "--out", type=_file_ending(ANSWERS), metavar="FILE", help=f"file to write, ending in {', '.join(ANSWERS)}"
@@ -335,26 +338,37 @@ def run_finetune(arguments: argparse.Namespace) -> None:
 
 def run_predict(arguments: argparse.Namespace) -> None:
     """Writes the answers; of several files each with its name."""
+    from apptemplates import answers
+
     app, data = _load(arguments.folder), arguments.data
     if len(data) > 1 and (app._media is None or len(app.query) > 1):
         raise ChoiceError(
             f"predict: {app.name} takes one file or folder. Received: {len(data)}, {', '.join(data[:3])}."
         )
-    answers = app.predict(data if len(data) > 1 else data[0])
-    if len(data) > 1:
-        answers.insert(0, "file", data)
+    parts = answers.piped(app, sys.stdin.buffer) if data == ["-"] else answers.answered(app, data)
     out = arguments.out
     form = f".{arguments.form}" if out is None else out.suffix.lower()
-    if form == ".csv":
-        answers.to_csv(out or sys.stdout, index=False)
-    elif form == ".jsonl":
-        answers.to_json(out or sys.stdout, orient="records", lines=True, force_ascii=False, date_format="iso")
-    else:
-        answers.to_parquet(out, index=False)
-    problems = int((answers["problem"] != "").sum())
-    if problems or out is not None:
-        place = f" in {out}" if out is not None else ""
-        print(f"{len(answers):,} answers{place}, {problems:,} with a problem", file=sys.stderr)
+    if form == ".parquet":  # is written as a whole
+        import pandas as pd
+
+        frame = pd.DataFrame(list(itertools.chain.from_iterable(parts)))
+        frame.to_parquet(out, index=False)
+        _print_answered(len(frame), int((frame["problem"] != "").sum()), out)
+        return
+    first = next(parts)  # before anything is overwritten
+    with contextlib.nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8", newline="") as file:
+        writer = answers.Writer(form, file)
+        try:
+            for part in itertools.chain([first], parts):
+                writer.write(part)
+        finally:
+            if writer.problems or out is not None:
+                _print_answered(writer.count, writer.problems, out)
+
+
+def _print_answered(count: int, problems: int, out: Path | None) -> None:
+    place = f" in {out}" if out is not None else ""
+    print(f"{count:,} answers{place}, {problems:,} with a problem", file=sys.stderr)
 
 
 def run_listen(arguments: argparse.Namespace) -> None:

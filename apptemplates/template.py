@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import threading
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from apptemplates.inference import one
 from apptemplates.policy import Policy, nearest
 
 FREE = ("epochs", "batch_size", "learning_rate", "seed", "policy")  # choices that a fitted template can change
-PART = 1024  # pictures or sounds that are decoded at a time
+PART = 1024  # rows that are answered at a time, and pictures or sounds that are decoded
 
 
 class NotFittedError(RuntimeError):
@@ -293,35 +293,50 @@ class Template(Contract):
         Raises:
             DataError: A column is missing, or there are no rows.
         """
+        frame = to_frame(concat(list(self._parts(source))))
+        for name, field in self.answer.items():
+            if field.kind == "flag" and frame[name].dtype != bool:  # some are missing
+                frame[name] = frame[name].astype("boolean")
+        return frame
+
+    def _parts(self, source: Any) -> Iterator[Answers]:
+        """The answers of `predict` as they are known, some rows at a time, in order."""
         self._check_fitted()
         first = next(iter(self.query))
         table = read(source, media=first if self._media else None, prose=first if self._prose else None)
-        if not self._media:
-            return to_frame(self._answers(table))
-        # pictures and sounds are decoded a part at a time, so that memory stays bounded
-        parts = [take(table, slice(start, start + PART)) for start in range(0, rows(table), PART)]
-        return to_frame(concat([self._answers(part) for part in parts]))
+        # pictures and sounds are decoded a part at a time, so that memory stays bounded; other rows may hang together
+        step = PART if self._media else rows(table)
+        for start in range(0, rows(table), step):
+            yield from self._answered(take(table, slice(start, start + step)))
 
     def _answers(self, table: Table) -> Answers:
+        return concat(list(self._answered(table)))
+
+    def _answered(self, table: Table) -> Iterator[Answers]:
+        """Answers to a table, which is prepared as a whole, `PART` rows at a time."""
         queries, problems = self.query.check(self.name, table, rows="mark")
         if not len(problems):
             raise DataError(f"{self.name}: there are no rows to predict; give at least one query.")
-        found: Answers = {}
         good = problems == ""
+        inputs: Table = {}
         if good.any():
             inputs, unread = readable(self.prepare(take(queries, good), self.state_))
             if unread is not None:
                 problems[good] = unread
                 good = problems == ""
-            if good.any():
-                found = self.respond(inputs, self.call_, self.state_)
-        if not good.all():
-            for name, field in self.answer.items():
-                whole = empty_column(field, len(good))
-                if name in found:
-                    whole[good] = found[name]
-                found[name] = whole
-        return {**found, "problem": problems}
+        done = 0
+        for start in range(0, len(good), PART):
+            here = good[start : start + PART]
+            asked = slice(done, done := done + int(here.sum()))
+            found = self.respond(take(inputs, asked), self.call_, self.state_) if here.any() else {}
+            if not here.all():
+                for name, field in self.answer.items():
+                    whole = empty_column(field, len(here))
+                    if name in found:
+                        whole[here] = found[name]
+                    found[name] = whole
+            found["problem"] = problems[start : start + PART]
+            yield {name: found[name] for name in self.answer}
 
     def predict_one(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one query, in milliseconds; safe to call from many threads.

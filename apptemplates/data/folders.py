@@ -3,8 +3,9 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +152,7 @@ def from_index(file: Path, table: Table, media: str) -> Table:
     return {media if key == name else key: paths if key == name else table[key] for key in table}
 
 
-def path_column(table: Table, media: str | None) -> str | None:
+def path_column(table: Mapping[str, Any], media: str | None) -> str | None:
     """The column with media or with their paths, by its name."""
     if media in table:
         return media
