@@ -143,7 +143,9 @@ def held_out(app: at.Template, name: str) -> Any:
     from apptemplates.data import splits, synthetic_shop
 
     if name == "recommender":
-        return splits.by_time(synthetic_shop.purchases(1000, 200), "time", 0.1)[1]
+        earlier, later = splits.by_time(synthetic_shop.purchases(1000, 200), "time", 0.1)
+        app.observe(earlier)
+        return later
     if name == "text_generator":
         text = (trust.DATA.parent / "text" / "tinyshakespeare" / "input.txt").read_text()
         return {"text": np.array([text[-60_000:]], object)}
