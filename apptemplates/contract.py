@@ -97,6 +97,7 @@ class Contract(abc.ABC):
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops
     slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
     enough_to_go_on: ClassVar[tuple[str, ...]] = ()  # findings that refuse a `fit`, but no `finetune`
+    asked_apart: ClassVar[int] = 10_000  # trials at most that judge an exported form, which is asked one by one
     truth: ClassVar[Schema | None] = None  # the truth in ready trials, which `evaluate` takes, too
 
     @classmethod

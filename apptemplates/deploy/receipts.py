@@ -12,7 +12,6 @@ from apptemplates.deploy.forms import Call, one_by_one, single_rows
 from apptemplates.evaluation import cost, intervals
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 
-JUDGED = 10_000  # trials at most, of which few may be of the rarer kind; each is asked by itself
 SAMPLES = 200  # records by which the ranges of whole numbers are set
 
 
@@ -36,7 +35,7 @@ def held_out(app: Any, source: Any) -> HeldOut:
     from apptemplates.evaluation.assess import make_trials
 
     trials = make_trials(app, app._read(source), ())
-    judged = drawn(rows(trials.truth), JUDGED)
+    judged = drawn(rows(trials.truth), app.asked_apart)
     inputs, truth = take(trials.inputs, judged), take(trials.truth, judged)
     clusters = None if trials.clusters is None else trials.clusters[judged]
     asked(app, take(inputs, slice(1)))
@@ -57,7 +56,7 @@ def samples(app: Any, source: Any) -> Table:
     from apptemplates.evaluation.assess import make_trials
 
     inputs = make_trials(app, app._read(source), ()).inputs
-    return asked(app, take(inputs, drawn(rows(inputs), SAMPLES)))
+    return asked(app, few(inputs))
 
 
 def drawn(count: int, most: int) -> np.ndarray:
@@ -71,6 +70,8 @@ def asked(app: Any, inputs: Table) -> Table:
 
     def call(queries: Table) -> Any:
         kept.append({name: queries[name] for name in app.model_.input})
+        if sum(map(rows, kept)) > 4 * SAMPLES:  # a text asks again and again, with all that it has read
+            kept[:] = [few(concat(kept))]
         return app.call_(queries)
 
     app.respond(inputs, call, app.state_)
@@ -79,8 +80,12 @@ def asked(app: Any, inputs: Table) -> Table:
             f"{type(app).__name__}: answers to held-out records do not come from the graph that is exported, so what "
             "becomes of them can not be measured; leave records and quantize out."
         )
-    whole = concat(kept)
-    return take(whole, drawn(rows(whole), SAMPLES))
+    return few(concat(kept))
+
+
+def few(queries: Table) -> Table:
+    """`SAMPLES` of these rows at most."""
+    return take(queries, drawn(rows(queries), SAMPLES))
 
 
 def receipt(

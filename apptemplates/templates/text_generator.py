@@ -109,6 +109,7 @@ class TextGenerator(Template):
         data="Text in any language: files, folders of files, or a column of a table.",
     )
     headline = "nats a character"
+    asked_apart = 100  # passages, of some hundred steps each
     baseline_name = "counted n-grams (Kneser-Ney)"
     target = ""  # nothing is labelled
 
@@ -170,7 +171,8 @@ class TextGenerator(Template):
         return {"row": np.arange(rows(records))}  # what is learned from are windows, which `make_batches` cuts
 
     def respond(self, inputs: Table, call: Any, state: Memory) -> Answers:
-        return inference.respond(inputs, call, counted(state), self._coder, self._shape, self._surprise)
+        faster = self._surprise if call is self.call_ else None  # what else answers is judged by its own steps
+        return inference.respond(inputs, call, counted(state), self._coder, self._shape, faster)
 
     @property
     def _coder(self) -> coding.Tokens:

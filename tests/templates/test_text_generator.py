@@ -8,6 +8,7 @@ import pytest
 import apptemplates as at
 from apptemplates.data import synthetic_text
 from apptemplates.data.schema import DataError
+from apptemplates.deploy import receipts
 from apptemplates.evaluation import randomised
 from apptemplates.inference import text_generator as inference
 
@@ -68,6 +69,19 @@ def test_nats_step_by_step_are_those_of_whole_windows(app):
     inputs = app.prepare(table, app.state_)
     stepwise = inference.judge(inputs, app.call_, app.state_.counts, app._shape)
     np.testing.assert_allclose(stepwise, app._surprise(inputs), rtol=1e-4)
+
+
+def test_an_exported_form_is_judged_by_its_own_steps(app):
+    few = {"text": synthetic_text.stories(2, seed=2)["text"]}
+    judged = receipts.held_out(app, few)
+    same = receipts.change(app, app.call_, judged)
+    assert same["name"] == "nats a character" and same["lost"] < 1e-4
+    blind = receipts.change(
+        app, lambda inputs: app.call_(inputs | {"counted": np.full_like(inputs["counted"], 0)}), judged
+    )
+    assert blind["lost"] > 0.1 and blind["here"] == pytest.approx(blind["template"] + blind["lost"], abs=1e-4)
+    drawn = receipts.samples(app, few)
+    assert len(drawn["counted"]) == receipts.SAMPLES  # of some thousand steps
 
 
 def test_the_same_seed_writes_the_same_also_beside_others_and_in_pieces(app):
