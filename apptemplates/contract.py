@@ -98,6 +98,8 @@ class Contract(abc.ABC):
     slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
     enough_to_go_on: ClassVar[tuple[str, ...]] = ()  # findings that refuse a `fit`, but no `finetune`
     asked_apart: ClassVar[int] = 10_000  # trials at most that judge an exported form, which is asked one by one
+    lesson: ClassVar[str | None] = None  # deploy/scripts/task_<lesson>.py, by which an ejected model goes on learning
+    lesson_parts: ClassVar[tuple[tuple[str, str], ...]] = ()  # (module, name) of what that takes beside the layers
     truth: ClassVar[Schema | None] = None  # the truth in ready trials, which `evaluate` takes, too
 
     @classmethod

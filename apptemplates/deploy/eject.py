@@ -20,15 +20,6 @@ from apptemplates.deploy.graph_source import Source
 from apptemplates.deploy.scripts.model_end import places
 
 SCRIPTS = Path(__file__).parent / "scripts"
-LESSONS = {
-    "FraudDetector": "tables",
-    "RiskScorer": "tables",
-    "MedicalScanClassifier": "classes",
-    "VoiceCommandRecognizer": "classes",
-    "FaceVerifier": "faces",
-    "Recommender": "items",
-    "TextGenerator": "text",
-}
 ROLES = ("label", "finding", "command", "person", "user", "item", "time", "image", "sound", "text")
 SHARED = ("data.schema", "Schema"), ("data.schema", "DataError"), ("deploy.arrays", "read_arrays")
 TABLES = ("data.table", "Table"), ("data.table", "rows"), ("data.table", "take"), ("data.words", "to_flags")
@@ -65,7 +56,7 @@ def eject(app: Any, folder: str | os.PathLike[str], share: bool) -> Path:
     """Writes a fitted template as source; see `Template.eject`."""
     name = type(app).__name__
     entry = _catalogue.find(name)
-    if entry is None or name not in LESSONS:
+    if entry is None or app.lesson is None:
         raise ArchiveError(f"{name}: eject knows the templates of the catalogue; this one is a class of your own.")
     with new_folder(f"{name}.eject", folder) as made:
         (made / "model.py").write_text(model_source(app), encoding="utf-8")
@@ -78,9 +69,7 @@ def eject(app: Any, folder: str | os.PathLike[str], share: bool) -> Path:
 def model_source(app: Any) -> str:
     """The source of model.py; long lists of it stand in `constants.json`, see `constants`."""
     source = _source(app)
-    roots = [(kind.__module__, kind.__name__) for kind in source.classes]
-    if type(app).__name__ == "TextGenerator":  # learns whole windows, with the layers of the graph of one step
-        roots += [("apptemplates.layers.text", "logits"), ("apptemplates.layers.text", "parts_of")]
+    roots = [(kind.__module__, kind.__name__) for kind in source.classes] + list(app.lesson_parts)
     lines, classes = slices.as_one(roots, LEARNING)
     classes = [f'PACKAGE = "{slices.FOLDER}"' if part.startswith("PACKAGE =") else part for part in classes]
     end = (SCRIPTS / "model_end.py").read_text(encoding="utf-8")
@@ -106,7 +95,7 @@ def _source(app: Any) -> Source:
 def _write_parts(app: Any, made: Path, file: str) -> None:
     """The part of this package that prepares queries and words answers, and the scripts."""
     write_slices((*SHARED, *TABLES), ("data", "predict", "train", "test_model"), file, made)
-    task = (SCRIPTS / f"task_{LESSONS[type(app).__name__]}.py").read_text(encoding="utf-8")
+    task = (SCRIPTS / f"task_{app.lesson}.py").read_text(encoding="utf-8")
     (made / "task.py").write_text(task, encoding="utf-8")
     card = app.card
     words = {

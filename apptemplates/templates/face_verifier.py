@@ -77,6 +77,7 @@ class FaceVerifier(Template):
         data="Pictures of faces seen from the front, with the consent of the people, several of each.",
     )
     headline = "equal error rate"
+    lesson = "faces"
     baseline_name = "eigenfaces and cosine"
     target = "person"
     policy_arguments = ("false_accepts",)

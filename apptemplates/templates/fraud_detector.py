@@ -104,6 +104,7 @@ class FraudDetector(Template):
         data="A table of payments with time, amount, card and terminal, and which of them turned out to be frauds.",
     )
     headline = "average precision"
+    lesson = "tables"
     baseline_name = "logistic regression on the same features"
     patience = 4
     slack = 0.02  # a week holds out a hundred frauds or so

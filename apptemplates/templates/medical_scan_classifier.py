@@ -94,6 +94,7 @@ class MedicalScanClassifier(Template):
         data="Scans with what was found on each of them, and whose they are.",
     )
     headline = "ROC AUC"
+    lesson = "classes"
     baseline_name = "logistic regression on coarse pixels"
     target = "finding"
     patience = None  # type: ignore[assignment]  # few held-out scans: the last weights of a falling rate are better

@@ -91,6 +91,7 @@ class Recommender(Template):
         data="Who took what, when there are times when, and what the items are like.",
     )
     target = ""  # nothing is labelled
+    lesson = "items"
 
     def __post_init__(self) -> None:
         super().__post_init__()

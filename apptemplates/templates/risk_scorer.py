@@ -87,6 +87,7 @@ class RiskScorer(Template):
         data="A table with one row for each case, what was known when it was decided, and what happened.",
     )
     headline = "ROC AUC"
+    lesson = "tables"
     baseline_name = "logistic regression on the same features"
     patience = 4
     slack = 0.002

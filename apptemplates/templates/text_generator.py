@@ -109,6 +109,9 @@ class TextGenerator(Template):
         data="Text in any language: files, folders of files, or a column of a table.",
     )
     headline = "nats a character"
+    lesson = "text"
+    # it learns whole windows, with the layers of the graph of one step
+    lesson_parts = ("apptemplates.layers.text", "logits"), ("apptemplates.layers.text", "parts_of")
     asked_apart = 100  # passages, of some hundred steps each
     baseline_name = "counted n-grams (Kneser-Ney)"
     target = ""  # nothing is labelled

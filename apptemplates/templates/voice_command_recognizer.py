@@ -109,6 +109,7 @@ class VoiceCommandRecognizer(Template):
         data="Clips with the command that is said in each, and who says it.",
     )
     headline = "accuracy"
+    lesson = "classes"
     baseline_name = "logistic regression on mean and spread of each band"
     target = "command"
     patience = None  # type: ignore[assignment]  # few held-out clips: the last weights of a falling rate are better
