@@ -241,14 +241,19 @@ def test_one_query_is_read_like_a_row():
         PAYMENT.check_one("x", {name: value for name, value in QUERY.items() if name != "card"})
 
 
-def test_one_query_takes_microseconds():
-    def microseconds():
-        start = time.perf_counter()
-        for _ in range(1000):
-            PAYMENT.check_one("x", QUERY)
-        return (time.perf_counter() - start) * 1e3
+def test_one_query_is_read_in_a_fraction_of_a_table_of_one_row():
+    row = {name: np.array([value], object) for name, value in QUERY.items()}
 
-    assert min(microseconds() for _ in range(5)) < 20
+    def seconds(read):
+        start = time.perf_counter()
+        for _ in range(200):
+            read()
+        return time.perf_counter() - start
+
+    turns = [
+        (seconds(lambda: PAYMENT.check_one("x", QUERY)), seconds(lambda: PAYMENT.check("x", row))) for _ in range(9)
+    ]
+    assert np.median([one / table for one, table in turns]) < 0.3, turns  # some 15 of some 100 microseconds
 
 
 VALUES = st.one_of(
