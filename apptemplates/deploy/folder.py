@@ -144,7 +144,7 @@ def _replace(target: Path, made: Path) -> None:
     except OSError:
         find(target)
         raise
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -185,10 +185,11 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
-    _flush_folder(folder)
+    flush_folder(folder)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Which files a folder has is on the disk when this returns."""
     with contextlib.suppress(PermissionError):  # Windows opens no folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:

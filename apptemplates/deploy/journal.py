@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apptemplates.deploy.folder import ArchiveError
+from apptemplates.deploy.folder import ArchiveError, flush_folder
 
 
 class Journal:
@@ -24,7 +24,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, mark: str) -> None:
-        self.path = path
+        self.path, self._mark = path, mark
         try:
             self.records = self._read(mark)
             self._file = path.open("ab")
@@ -59,6 +59,26 @@ class Journal:
             OSError: They could not be written; nothing of them counts.
         """
         self._write([json.dumps(record, ensure_ascii=False) for record in records])
+
+    def keep(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Holds these records alone; whenever it is killed, the file is the old one or the new one.
+
+        Raises:
+            OSError: The new one could not be written; the old one is as it was.
+        """
+        fresh, old = self.path.with_name(f"{self.path.name}.new"), self._file
+        fresh.unlink(missing_ok=True)
+        self._file = fresh.open("ab")
+        try:
+            self._write([json.dumps({"model": self._mark}), *(json.dumps(one, ensure_ascii=False) for one in records)])
+            fresh.replace(self.path)
+        except OSError:
+            self._file.close()
+            self._file = old
+            raise
+        flush_folder(self.path.parent)
+        old.close()
+        self.records = [dict(one) for one in records]
 
     def _write(self, lines: list[str]) -> None:
         place = self._file.tell()

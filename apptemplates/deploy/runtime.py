@@ -11,7 +11,7 @@ fraud.predict_one({...})                  # what the template's own predict_one 
 
 import importlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,10 @@ class Runtime:
         if not self.observes:
             raise DataError(f"{self.name} keeps no past, so there is nothing to observe; just ask it.")
         self._answering.read(record)
+
+    def lasting(self, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Those observed records that can still matter to an answer."""
+        return self._answering.lasting(records)
 
     def enrol(self, name: str, images: Any) -> None:
         """Adds pictures of a person to the gallery, as the template's own `enrol` does; it is kept in memory.

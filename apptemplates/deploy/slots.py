@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import time
 from collections import deque
@@ -43,9 +44,7 @@ class Slot:
         self.app = runtime.load(folder)
         if journal is not None and self.app.observes:
             journal.mkdir(parents=True, exist_ok=True)
-            self.journal = Journal(journal / f"{self.name}.jsonl", self.app.name)
-            for record in self.journal.records:
-                self.app.observe(record)
+            self.journal = replayed(journal / f"{self.name}.jsonl", self.app)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=self.name)
         self._waiting: deque[tuple[list[Any], asyncio.Future]] = deque()
         self._draining: asyncio.Task | None = None
@@ -136,12 +135,11 @@ class Slot:
     def _take(self, fresh: runtime.Runtime) -> None:
         """Lets another one answer, which has observed all that this one has."""
         if self.journal is not None:
-            self.journal.close()
-            self.journal = Journal(self.journal.path, self.app.name)
             if fresh.name != self.app.name:
                 raise ArchiveError(f"it holds a {fresh.name}, and the journal is of a {self.app.name}")
-            for record in self.journal.records:
-                fresh.observe(record)
+            old = self.journal
+            self.journal = replayed(old.path, fresh)
+            old.close()
         self.app = fresh
 
     def close(self) -> None:
@@ -149,6 +147,18 @@ class Slot:
         self._pool.shutdown(wait=True)
         if self.journal is not None:
             self.journal.close()
+
+
+def replayed(path: Path, app: runtime.Runtime) -> Journal:
+    """The journal of an application, which has observed all that it holds; mostly old, it is made shorter."""
+    journal = Journal(path, app.name)
+    for record in journal.records:
+        app.observe(record)
+    lasting = app.lasting(journal.records)
+    if len(lasting) < len(journal.records) / 2:
+        with contextlib.suppress(OSError):  # then it stays as long as it is
+            journal.keep(lasting)
+    return journal
 
 
 def settle(told: asyncio.Future, found: Any) -> None:

@@ -96,7 +96,13 @@ class Answering:
 
     def observe(self, record: Mapping[str, Any]) -> None:
         """Adds a payment to the history; also the late label of one that is there already."""
-        self.history = self.history.note(*self.read(record))
+        before = len(self.history)
+        self.history = self.history.note(*self.read(record)).lean(before)
+
+    def lasting(self, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Those observed records that can still matter."""
+        oldest = self.history.oldest
+        return [record for record in records if self.read(record)[0][0] > oldest]
 
     def read(self, record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
         """Time, amount, label and entities of a payment, as `payments` gives them.

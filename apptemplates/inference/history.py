@@ -17,6 +17,7 @@ UNKNOWN = -1  # the label of a payment nobody has judged yet
 DAY = 86_400_000_000  # microseconds, the resolution of every time here
 LAST = (3, 10)  # of so many known payments the fraud rate is told too
 FEW = 32  # payments that are added one by one; more are sorted in together
+TRIM = 50_000  # payments that are added before the history is looked through for old ones
 LARGEST = 1e10  # larger amounts count as this, or one of them would blur the sums of all others
 BLOCK = 16_384  # payments described at a time, few enough to stay in the processor's cache
 
@@ -154,6 +155,22 @@ class History:
         for i in range(len(time)):
             self._add_one(int(time[i]), float(amount[i]), int(label[i]), codes[:, i])
         return self
+
+    def lean(self, before: int) -> "History":
+        """This history; now and then one without what is too old to matter.
+
+        Args:
+            before: How long it was before payments were added.
+        """
+        if before // TRIM == len(self) // TRIM:
+            return self
+        return copy(self).read_arrays(self.to_arrays())
+
+    @property
+    def oldest(self) -> int:
+        """The time, in microseconds, up to which payments are too old to matter."""
+        time = self._columns()[0]
+        return int(time.max()) - self.horizon if len(time) else 0
 
     def _add_one(self, time: int, amount: float, label: int, codes: np.ndarray) -> None:
         own = []
@@ -349,7 +366,7 @@ class History:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The payments that can still matter, as arrays."""
         time, amount, label, entity = self._columns()
-        keep = time > (time.max() if len(time) else 0) - self.horizon
+        keep = time > self.oldest
         arrays = {"time": time[keep], "amount": amount[keep], "label": label[keep]}
         for i, known in enumerate(self.codes):
             used, code = np.unique(entity[i][keep], return_inverse=True)

@@ -38,7 +38,6 @@ from apptemplates.template import Template
 
 BINS = 40  # intervals of each number
 MEMBERS = 8
-TRIM = 50_000  # payments observed before the history is looked through for old ones
 
 
 @dataclass(kw_only=True, eq=False)
@@ -224,10 +223,10 @@ class FraudDetector(Template):
         with self._lock:  # of two threads that observe none forgets what the other saw
             state = self.open_state({}) if self.state_ is None else self.state_
             before, self.state_ = len(state), state.note(*inference.payments(table, self.roles))
-            if not self.is_fitted:
+            if self.is_fitted:
+                self.state_ = self.state_.lean(before)
+            else:
                 self.before_ = self.state_
-            elif before // TRIM < len(self.state_) // TRIM:  # now and then what is too old to matter is let go
-                self.state_ = self.open_state(self.close_state(self.state_, share=False))
         return self
 
     @property

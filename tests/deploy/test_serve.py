@@ -136,6 +136,44 @@ def test_an_observation_counts_and_outlives_a_restart(tmp_path):
     assert len((tmp_path / "fraud_detector.jsonl").read_text().splitlines()) == 10
 
 
+def test_a_journal_that_is_mostly_old_is_made_shorter(tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(28, "No space left on device")
+
+    long_ago = [{**PAYMENT, "TX_DATETIME": f"2017-0{month}-01 10:00"} for month in range(1, 10)]
+    lately = [{**PAYMENT, "TX_DATETIME": f"2018-08-0{day} 10:00", "TX_AMOUNT": 20.0 + day} for day in range(1, 9)]
+    slot = Slot(FRAUD, tmp_path)
+    asyncio.run(slot.observe(long_ago + lately))
+    told = slot.app.predict_one(PAYMENT)
+    slot.close()
+    file = tmp_path / "fraud_detector.jsonl"
+    whole = file.read_text()
+    monkeypatch.setattr("apptemplates.deploy.journal.os.fsync", full)
+    Slot(FRAUD, tmp_path).close()
+    monkeypatch.undo()
+    assert file.read_text() == whole  # what could not be written stays as it was
+    slot = Slot(FRAUD, tmp_path)
+    assert slot.app.predict_one(PAYMENT) == pytest.approx(told)
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [{"model": "FraudDetector"}, *lately]
+    asyncio.run(slot.observe([PAYMENT]))
+    slot.close()
+    assert Journal(file, "FraudDetector").records == [*lately, PAYMENT]
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_observing_for_long_lets_old_payments_go(monkeypatch):
+    monkeypatch.setattr("apptemplates.inference.history.TRIM", 20)
+    app, whole = runtime.load(FRAUD), runtime.load(FRAUD)
+    for day in range(300):
+        record = {**PAYMENT, "TX_DATETIME": str(np.datetime64("2017-10-20") + day), "TX_AMOUNT": 20.0 + day % 7}
+        app.observe(record)
+        with monkeypatch.context() as patched:
+            patched.setattr("apptemplates.inference.history.TRIM", 10**9)
+            whole.observe(record)
+    assert len(app._answering.history) < 70 < len(whole._answering.history) == 300
+    assert app.predict_one(PAYMENT) == pytest.approx(whole.predict_one(PAYMENT), abs=1e-6)
+
+
 def test_a_journal_of_another_model_is_refused(tmp_path):
     Journal(tmp_path / "fraud_detector.jsonl", "RiskScorer").close()
     with pytest.raises(ArchiveError, match="belongs to another model"):

@@ -843,7 +843,7 @@ def test_the_same_rows_twice_serve_as_two_payments(app):
 
 
 def test_observing_for_long_lets_old_payments_go(monkeypatch):
-    monkeypatch.setattr("apptemplates.templates.fraud_detector.TRIM", 100)
+    monkeypatch.setattr("apptemplates.inference.history.TRIM", 100)
     table = synthetic.payments(1500)
     app = at.FraudDetector(label="fraud", entities=("card",), windows=("1D",), label_delay="1D", epochs=1)
     app.fit(take(table, slice(0, 1000)), verbose=0)
