@@ -29,7 +29,7 @@ def book(tmp_path_factory):
 
 
 def test_it_foresees_better_than_counted_ngrams_alone(app):
-    report = app.evaluate(synthetic_text.stories(60, seed=1))
+    report = app.evaluate(synthetic_text.stories(30, seed=1))
     nats, counted = report.metrics["nats a character"], report.baseline["metrics"]["nats a character"]
     assert nats.value < counted.value < 2 and "better by" in report.verdict[0]
     assert report.metrics["bits a character"].value == pytest.approx(nats.value / math.log(2))
@@ -199,8 +199,8 @@ def test_a_shared_folder_keeps_no_text_and_still_goes_on(app, tmp_path):
     shared = at.load(tmp_path / "shared")
     assert len(shared.state_.replay) == 0 and len(app.state_.replay) > 10_000
     assert shared.generate("The ", length=30, seed=1) == app.generate("The ", length=30, seed=1)
-    shared.finetune(synthetic_text.stories(40, seed=5), epochs=1, verbose=0)
-    assert shared.evaluate(synthetic_text.stories(20, seed=6)).notes["copied"].startswith("not known")
+    shared.finetune(synthetic_text.stories(12, seed=5), epochs=1, verbose=0)
+    assert shared.evaluate(synthetic_text.stories(5, seed=6)).notes["copied"].startswith("not known")
 
 
 def test_the_explanation_names_the_tokens_that_moved_the_next_one(app):
