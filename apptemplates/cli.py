@@ -7,7 +7,7 @@ import importlib
 import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -412,7 +412,8 @@ def run_explain(arguments: argparse.Namespace) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Writes another form of the model."""
-    from apptemplates.deploy.export import check_choices
+    with _starting("Starting TensorFlow"):
+        from apptemplates.deploy.export import check_choices
 
     given = arguments
     chosen = given.form, given.quantize, given.max_drop, given.records, given.calibration
@@ -467,14 +468,21 @@ def _named(words: Sequence[str]) -> Any:
     return None if entry is None else _load_class(entry.name)
 
 
-def _load_class(name: str) -> Any:
+@contextlib.contextmanager
+def _starting(what: str) -> Iterator[None]:
+    """Says what takes a moment, while TensorFlow starts without a word."""
     from apptemplates.deploy.fast import quiet_stderr
 
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _console().status(what), quiet_stderr():
+        yield
+
+
+def _load_class(name: str) -> Any:
     entry = _catalogue.find(name)
     assert entry is not None
-    with _console().status("Starting TensorFlow"), quiet_stderr():
+    with _starting("Starting TensorFlow"):
         return getattr(importlib.import_module(f"apptemplates.templates.{entry.file}"), entry.name)
 
 
@@ -490,11 +498,8 @@ def _make(arguments: argparse.Namespace) -> Any:
 
 def _load(folder: str) -> Any:
     from apptemplates.deploy import archive
-    from apptemplates.deploy.fast import quiet_stderr
 
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _console().status("Loading"), quiet_stderr():
+    with _starting("Loading"):
         return archive.load(folder)
 
 
