@@ -39,8 +39,12 @@ def test_confusion_counts_every_answer():
 def test_many_classes_are_drawn_too():
     names = tuple(f"finding {k}" for k in range(30))
     truth = np.eye(30, dtype=bool)[RNG.integers(0, 30, 300)]
-    drawn(picture_figures.confusion(names, truth, truth))
-    drawn(picture_figures.roc_of_classes(names, truth, RNG.random((300, 30))))
+    (axes,) = drawn(picture_figures.confusion(names, truth, truth)).axes
+    assert len(axes.get_yticks()) == 30 and not axes.texts  # no room for numbers
+    np.testing.assert_array_equal(axes.images[0].get_array(), np.eye(30))
+    figure = drawn(picture_figures.roc_of_classes(names, truth, RNG.random((300, 30))))
+    assert "The 8 worst of 30 classes are shown" in figure.get_label()
+    assert len(figure.axes[0].get_legend().get_texts()) == 8
 
 
 def test_roc_of_classes_names_their_areas():
@@ -52,8 +56,10 @@ def test_roc_of_classes_names_their_areas():
 def test_without_rows():
     nothing = np.zeros((0, 3))
     drawn(picture_figures.risk_coverage(np.zeros(0, bool), np.zeros(0)))
-    drawn(picture_figures.confusion(("a", "b", "c"), nothing > 0, nothing > 0))
-    drawn(picture_figures.roc_of_classes(("a", "b", "c"), nothing > 0, nothing))
+    (axes,) = drawn(picture_figures.confusion(("a", "b", "c"), nothing > 0, nothing > 0)).axes
+    assert {text.get_text() for text in axes.texts} == {"0\n0%"}
+    (axes,) = drawn(picture_figures.roc_of_classes(("a", "b", "c"), nothing > 0, nothing)).axes
+    assert len(axes.lines) == 1 and axes.get_legend() is None  # that of guessing
 
 
 @pytest.mark.parametrize("channels", [1, 3])
