@@ -16,7 +16,7 @@ from apptemplates.data import crossings, preflight, traits
 from apptemplates.data.fingerprint import describe, fingerprint, row_marks
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows
-from apptemplates.deploy import archive, fast
+from apptemplates.deploy import archive, fast, receipts
 from apptemplates.evaluation import assess, diagnosis, suspects
 from apptemplates.policy import nearest
 
@@ -71,7 +71,7 @@ def learn(
         app.learned_["diagnosis"] = diagnosed(app, train, valid, clock.deadline(share), clock)
     decide(app, train, valid, validation is not None)
     if refit and (clock.limit == math.inf or clock.deadline() - clock.passed() > 0.2 * clock.limit):
-        refit = learn_anew(app, train, valid, again, common)
+        app.kept_.again = refit = learn_anew(app, train, valid, again, common)
     if diagnose and app.learned_["diagnosis"]["suspects"]:
         row, chance = zip(*app.learned_["diagnosis"]["suspects"], strict=True)
         app.report_.suspects = suspects.listed(np.array(row), np.array(chance), train.records)
@@ -315,7 +315,10 @@ def decide(app: Any, train: Part, valid: Part, given: bool) -> None:
     app.call_, app.fast_ = fast.batch(app.model_), None
     app.apply_policy()
     app.seen_ = row_marks(crossings.plain(train.records), train.inputs)
-    app.report_ = assess.judge(app, truth, inputs, app.clusters(valid.records), {})
+    clusters = app.clusters(valid.records)
+    app.report_ = assess.judge(app, truth, inputs, clusters, {})
+    learned = readable(valid.ask(receipts.few(app.make_trials(train.records)[0])))[0] if own else train.inputs
+    app.kept_ = receipts.Kept.of(app, truth, inputs, clusters, learned)
     app.report_.findings = findings(app, train, valid, given)
     app.report_.title += ", on the rows held out while learning"
 

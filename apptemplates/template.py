@@ -75,6 +75,7 @@ class Template(Contract):
         self.seen_: np.ndarray | None = None  # marks of the records learned from
         self.valid_: Table = {}  # what the policy is decided by
         self.report_: Any = None
+        self.kept_: Any = None  # a little of what `fit` held out and learned from, by which an export is judged
         self.history_: dict[str, list[float]] = {}
         self.fast_: Any = None
         self._lock = threading.Lock()
@@ -479,8 +480,9 @@ class Template(Contract):
             form: "saved_model", "litert" or "onnx".
             quantize: Of "litert": "int8", "full_int8", "float16", or "auto" for the smallest within `max_drop`.
             max_drop: Largest loss of the headline metric that quantising may cost.
-            records: Held-out ones with their truth, by which that loss is measured.
-            calibration: Training records, by which "full_int8" sets its ranges.
+            records: Held-out ones with their truth, by which that loss is measured; by default some of those that
+                `fit` or `finetune` held out in this process. A loaded folder keeps none.
+            calibration: Training records, by which "full_int8" sets its ranges; by default some of those learned from.
 
         Raises:
             ValueError: There is no such form, or it can not be quantised so.

@@ -15,6 +15,7 @@ from apptemplates.deploy.folder import ArchiveError, write_json
 FORMS = ("saved_model", "litert", "onnx")
 QUANTIZED = ("full_int8", "int8", "float16")  # the smallest first
 RECEIPT = "receipt.json"
+CALIBRATED = ("full_int8", "auto")
 UNCALIBRATED = "needs calibration=, training records by which its ranges are set"
 READING = """
 `reader.py` goes from a query to what the graph takes, and from what it gives to the answer, by NumPy alone; with
@@ -50,9 +51,11 @@ def export(
         quantize: of "litert": "int8" (weights), "full_int8" (what is computed, too), "float16", or "auto" for the
             smallest that loses no more than `max_drop`.
         max_drop: largest loss of the headline metric that quantising may cost.
-        records: held-out ones with their truth, by which the loss is measured; `quantize` needs them.
-        calibration: training records, of which "full_int8" draws 200 to set the ranges of what is computed; without
-            them "auto" passes over it.
+        records: held-out ones with their truth, by which the loss is measured. Where `fit` or `finetune` was called in
+            this process, by default some of those that it held out; a loaded folder has none, and `quantize` needs
+            them.
+        calibration: training records, of which "full_int8" draws 200 to set the ranges of what is computed; by default
+            some that `fit` learned from, with a loaded folder none, so that "auto" passes over it.
 
     Returns:
         The path.
@@ -63,7 +66,10 @@ def export(
             loses more than is allowed.
     """
     name, target = type(app).__name__, Path(path).absolute()
-    check_choices(name, form, quantize, max_drop, records, calibration)
+    check_choices(name, form, quantize, max_drop, records, calibration, app.kept_)
+    records = app.kept_ if records is None else records
+    if calibration is None and quantize in CALIBRATED:
+        calibration = app.kept_
     if target.exists() or target.is_symlink():
         raise ArchiveError(f"{name}: {str(path)!r} is there already and export overwrites nothing; give a new place.")
     held_out = None if records is None else receipts.held_out(app, records)
@@ -107,7 +113,9 @@ def _write_reader(app: Any, folder: Path) -> None:
         page.write(READING)
 
 
-def check_choices(name: str, form: str, quantize: str | None, max_drop: float, records: Any, calibration: Any) -> None:
+def check_choices(
+    name: str, form: str, quantize: str | None, max_drop: float, records: Any, calibration: Any, kept: Any = None
+) -> None:
     """Raises ValueError where the choices of `export` do not go together, before anything is written."""
     if form not in FORMS:
         raise ValueError(f"{name}: form must be one of {', '.join(map(repr, FORMS))}. Received: {form!r}.")
@@ -116,13 +124,14 @@ def check_choices(name: str, form: str, quantize: str | None, max_drop: float, r
         raise ValueError(f"{name}: quantize must be one of {known}, or None. Received: {quantize!r}.")
     if quantize is not None and form != "litert":
         raise ValueError(f"{name}: form {form!r} is not quantised; give form='litert', or leave quantize out.")
-    if quantize is not None and records is None:
+    if quantize is not None and records is None and kept is None:
         raise ValueError(
-            f"{name}: quantize needs records= with their truth, held out of learning, by which its loss is measured."
+            f"{name}: quantize needs records= with their truth, held out of learning, by which its loss is measured; a "
+            "folder keeps none."
         )
-    if quantize == "full_int8" and calibration is None:
+    if quantize == "full_int8" and calibration is None and kept is None:
         raise ValueError(f"{name}: quantize='full_int8' {UNCALIBRATED}.")
-    if quantize not in ("full_int8", "auto") and calibration is not None:
+    if quantize not in CALIBRATED and calibration is not None:
         raise ValueError(f"{name}: calibration= is for quantize='full_int8' or 'auto'; leave it out.")
     if not max_drop >= 0:
         raise ValueError(f"{name}: max_drop must be a number of at least 0. Received: {max_drop!r}.")
@@ -145,7 +154,7 @@ def _tried(
             raise ArchiveError(f"{name}: it {UNCALIBRATED}")
         folder.mkdir()
         call = forms.write(app, folder, form, quantize, samples)
-        expected, found = app.call_(app.golden_), forms.one_by_one(call, app.golden_)
+        expected, found = app.call_(app.golden_), forms.asked(call, app.golden_)
         wrong = differing(expected, found) if quantize is None else []
         if wrong:
             raise ArchiveError(f"{name}: the exported graph answers {wrong[0]!r} differently, so it was not kept.")

@@ -41,16 +41,16 @@ def write(app: Any, folder: Path, form: str, quantize: str | None, samples: Tabl
     return onnx(app, folder) if form == "onnx" else saved_model(app, folder)
 
 
-def one_by_one(call: Call, queries: Table) -> Table:
-    """The answers to queries, asked one after the other."""
-    answers = [call(row) for row in single_rows(queries)]
+def asked(call: Call, queries: Table, step: int = 1) -> Table:
+    """The answers to queries, asked so many at a time, one after the other."""
+    answers = [call(part) for part in parts(queries, step)]
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
 
-def single_rows(queries: Table) -> list[Table]:
-    """Each query as a table of its own."""
+def parts(queries: Table, step: int = 1) -> list[Table]:
+    """So many queries at a time as tables of their own."""
     count = len(next(iter(queries.values())))
-    return [{name: column[row : row + 1] for name, column in queries.items()} for row in range(count)]
+    return [{name: column[row : row + step] for name, column in queries.items()} for row in range(0, count, step)]
 
 
 def litert(app: Any, folder: Path, quantize: str | None, samples: Table | None) -> Call:
@@ -88,7 +88,7 @@ def _options(model: Any, quantize: str | None, samples: Table | None) -> dict[st
             raise ValueError("words can not be calibrated")
 
         def ranges() -> Iterator[Table]:
-            for row in single_rows(given):
+            for row in parts(given):
                 yield {names[name]: np.ascontiguousarray(row[name], kind) for name, kind in kinds.items()}
 
         told["representative_dataset"] = ranges

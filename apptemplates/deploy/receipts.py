@@ -7,26 +7,58 @@ from typing import Any
 import numpy as np
 
 from apptemplates.data.table import Table, concat, rows, take
+from apptemplates.deploy import forms
 from apptemplates.deploy.folder import ArchiveError
-from apptemplates.deploy.forms import Call, one_by_one, single_rows
 from apptemplates.evaluation import cost, intervals
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 
 SAMPLES = 200  # records by which the ranges of whole numbers are set
+MEGABYTES = 64  # of held-out trials that stay in memory at most
+AT_ONCE = 256  # rows that a form is asked at a time which takes several
+
+
+@dataclass
+class Kept:
+    """Some trials that `fit` held out, and some queries it learned from; they live in memory and in no folder.
+
+    Args:
+        truth, inputs, clusters: Of the trials.
+        learned: Prepared queries of training records.
+        again: Whether it has learned from the trials, too, once the decision was built.
+    """
+
+    truth: Table
+    inputs: Table
+    clusters: np.ndarray | None
+    learned: Table
+    again: bool = False
+
+    @classmethod
+    def of(cls, app: Any, truth: Table, inputs: Table, clusters: np.ndarray | None, learned: Table) -> "Kept":
+        """As many of these trials as judge an exported form and take no more than `MEGABYTES`; `SAMPLES` queries."""
+        row = sum(column.nbytes for column in inputs.values()) / max(1, rows(truth))
+        kept = drawn(rows(truth), int(min(app.asked_apart, MEGABYTES * 1e6 / max(1.0, row))))
+        clusters = None if clusters is None else clusters[kept]
+        return cls(take(truth, kept), take(inputs, kept), clusters, few(learned))
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Trials that a form is judged by, and what the template answers to them."""
+    """Trials that a form is judged by, what the template answers to them, and where they come from."""
 
     truth: Table
     inputs: Table
     clusters: np.ndarray | None
     answers: Table
+    origin: str
 
 
 def held_out(app: Any, source: Any) -> HeldOut:
-    """The trials of records by which a form is judged.
+    """The trials by which a form is judged.
+
+    Args:
+        app: The template.
+        source: Records with their truth; or what `fit` kept.
 
     Raises:
         DataError: They can not be read, or hold no truth.
@@ -34,12 +66,16 @@ def held_out(app: Any, source: Any) -> HeldOut:
     """
     from apptemplates.evaluation.assess import make_trials
 
-    trials = make_trials(app, app._read(source), ())
+    trials: Any
+    if isinstance(source, Kept):
+        trials, origin = source, "held out by fit, learned from in the end" if source.again else "held out by fit"
+    else:
+        trials, origin = make_trials(app, app._read(source), ()), "given"
     judged = drawn(rows(trials.truth), app.asked_apart)
     inputs, truth = take(trials.inputs, judged), take(trials.truth, judged)
     clusters = None if trials.clusters is None else trials.clusters[judged]
     asked(app, take(inputs, slice(1)))
-    return HeldOut(truth, inputs, clusters, app.respond(inputs, app.call_, app.state_))
+    return HeldOut(truth, inputs, clusters, app.respond(inputs, app.call_, app.state_), origin)
 
 
 def samples(app: Any, source: Any) -> Table:
@@ -47,7 +83,7 @@ def samples(app: Any, source: Any) -> Table:
 
     Args:
         app: The template.
-        source: The records, of which as many are drawn as are needed.
+        source: The records, of which as many are drawn as are needed; or what `fit` kept.
 
     Raises:
         DataError: They can not be read, or hold no truth.
@@ -55,7 +91,7 @@ def samples(app: Any, source: Any) -> Table:
     """
     from apptemplates.evaluation.assess import make_trials
 
-    inputs = make_trials(app, app._read(source), ()).inputs
+    inputs = source.learned if isinstance(source, Kept) else make_trials(app, app._read(source), ()).inputs
     return asked(app, few(inputs))
 
 
@@ -93,7 +129,7 @@ def receipt(
     form: str,
     quantize: str | None,
     folder: Path,
-    call: Call,
+    call: forms.Call,
     expected: Table,
     found: Table,
     judged: HeldOut | None,
@@ -109,7 +145,7 @@ def receipt(
         judged: Trials to measure the headline by, or None.
     """
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    singles = single_rows(app.golden_)
+    singles = forms.parts(app.golden_)
     took = cost.latency(call, singles, repeats=100)
     told = {
         "template": type(app).__name__,
@@ -123,18 +159,21 @@ def receipt(
         **{name: round(value, 4) for name, value in took.items()},
         "items_per_second": round(cost.throughput(lambda: [call(one) for one in singles], len(singles)), 1),
     }
-    return told if judged is None else told | {"headline": change(app, call, judged)}
+    return (
+        told if judged is None else told | {"headline": change(app, call, judged, 1 if form == "litert" else AT_ONCE)}
+    )
 
 
-def change(app: Any, call: Call, judged: HeldOut) -> dict[str, Any]:
+def change(app: Any, call: forms.Call, judged: HeldOut, step: int = 1) -> dict[str, Any]:
     """What becomes of the headline metric, with the 95 % interval of the change, and how much of it is lost."""
-    answers = app.respond(judged.inputs, lambda inputs: one_by_one(call, inputs), app.state_)
+    answers = app.respond(judged.inputs, lambda inputs: forms.asked(call, inputs, step), app.state_)
     before, after = app.score(judged.truth, judged.answers), app.score(judged.truth, answers)
     name = app.headline if app.headline in before else next(iter(before))
     moved = intervals.difference(app.score, judged.truth, answers, judged.answers, judged.clusters)[name]
     return {
         "name": name,
         "records": rows(judged.truth),
+        "origin": judged.origin,
         "template": round(before[name], 5),
         "here": round(after[name], 5),
         "change": [round(number, 5) for number in moved],
@@ -186,7 +225,7 @@ def page(app: Any, tried: list[dict[str, Any]], kept: dict[str, Any]) -> str:
     lines += [
         "",
         f"Differences are those of raw answers to {kept['queries']} made-up queries, from the template's own"
-        + (f"; the headline is of {judged['records']:,} held-out records." if judged else "."),
+        + (f"; the headline is of {judged['records']:,} held-out records ({judged['origin']})." if judged else "."),
         "`receipt.json` holds the same numbers.",
         "",
     ]

@@ -247,11 +247,11 @@ def graph(place: Path, onnx: str | Path | None, queries: Any, answers: Any) -> A
 
 def stacked(kind: str, values: list[Any]) -> np.ndarray:
     """Canonical values of one field as a column; pictures and sounds may differ in size."""
-    if kind in ("image", "sound"):
-        column = np.empty(len(values), object)
-        column[:] = values
-        return column
-    return np.concatenate([one.single(value) for value in values])
+    if kind not in ("image", "sound") and isinstance(values[0], np.ndarray | np.generic | float):
+        return np.array(values)
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column
 
 
 def part(arrays: Mapping[str, np.ndarray], side: str) -> dict[str, np.ndarray]:

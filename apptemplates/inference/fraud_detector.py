@@ -7,7 +7,8 @@ import numpy as np
 
 from apptemplates.data.schema import Schema
 from apptemplates.inference.columns import GROUP, Column, encode, group_of, plan, threshold_column
-from apptemplates.inference.history import UNKNOWN, History
+from apptemplates.inference.facts import UNKNOWN
+from apptemplates.inference.history import History
 from apptemplates.inference.one import asked
 
 HISTORY = "history"  # the graph's input for what the past says

@@ -7,55 +7,21 @@ same formulas at its own few places), so that both give the same features. NumPy
 import json
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from apptemplates.data.splits import span
+from apptemplates.inference.facts import LAST, NOTHING, UNKNOWN, Arrays, Floats, Log, facts
 
-UNKNOWN = -1  # the label of a payment nobody has judged yet
-DAY = 86_400_000_000  # microseconds, the resolution of every time here
-LAST = (3, 10)  # of so many known payments the fraud rate is told too
 FEW = 32  # payments that are added one by one; more are sorted in together
 TRIM = 50_000  # payments that are added before the history is looked through for old ones
-LARGEST = 1e10  # larger amounts count as this, or one of them would blur the sums of all others
 BLOCK = 16_384  # payments described at a time, few enough to stay in the processor's cache
 
 
 def microseconds(duration: str) -> int:
     """`"7D"` or `"12h"` in microseconds."""
     return int(span(duration).astype("int64"))
-
-
-class Log(NamedTuple):
-    """Payments sorted by time (within an entity), with sums over all that stand before."""
-
-    time: np.ndarray  # (n,) int64 microseconds
-    amount: np.ndarray  # (n,) float64
-    label: np.ndarray  # (n,) int8: 0, 1 or UNKNOWN
-    row: np.ndarray  # (n,) int64: number of the payment among all
-    sums: np.ndarray  # (8, n + 1): amount, its square, both of frauds alone, among those before; coarse, then the rest
-    counts: np.ndarray  # (2, n + 1) int32: judged, fraud among those before
-    last: np.ndarray  # (2, n + 1) int64: position of the latest good one and fraud among those before, -1 for none
-    next_fraud: np.ndarray  # (n + 1,) int64: position of the first fraud from here on, n for none
-
-    @classmethod
-    def of(cls, time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray) -> "Log":
-        n, fraud, paid = len(time), label == 1, np.minimum(amount, LARGEST)
-        sums, counts = np.zeros((8, n + 1)), np.zeros((2, n + 1), "int32")
-        for place, values in enumerate((paid, paid * paid, paid * fraud, paid * paid * fraud)):
-            # sums of large numbers lose the cents: multiples of a unit so large that they add up exactly, and the rest
-            unit = 2.0 ** (np.frexp(np.abs(values).sum())[1] - 52)
-            coarse = np.rint(values / unit) * unit
-            np.cumsum(coarse, out=sums[place, 1:])
-            np.cumsum(values - coarse, out=sums[4 + place, 1:])
-        np.cumsum(label != UNKNOWN, out=counts[0, 1:])
-        np.cumsum(fraud, out=counts[1, 1:])
-        places, last, next_fraud = np.arange(n), np.full((2, n + 1), -1), np.full(n + 1, n)
-        np.maximum.accumulate(np.where(label == 0, places, -1), out=last[0, 1:])
-        np.maximum.accumulate(np.where(fraud, places, -1), out=last[1, 1:])
-        next_fraud[:n] = np.minimum.accumulate(np.where(fraud, places, n)[::-1])[::-1]
-        return cls(time, amount, label, row, sums, counts, last, next_fraud)
 
 
 class Sorted(NamedTuple):
@@ -78,10 +44,10 @@ class History:
     def __init__(self, entities: Sequence[str], windows: Sequence[str], delay: str, labelled: bool) -> None:
         self.entities, self.labelled = tuple(entities), labelled
         self.windows = tuple(sorted(windows, key=microseconds))
-        self.spans = np.array([microseconds(w) for w in self.windows], "int64")
+        self.spans = [microseconds(window) for window in self.windows]
         self.delay = microseconds(delay)
-        self.horizon = int(self.spans.max(initial=0)) + self.delay  # nothing older is ever looked at
-        back = np.concatenate([[0], self.spans])
+        self.horizon = max(self.spans, default=0) + self.delay  # nothing older is ever looked at
+        back = np.array([0, *self.spans], "int64")
         # (2 + 2 windows,) how far back: to the payment itself, each window's start; the same before the delay
         self._looks = np.concatenate([back, back + self.delay])
         self._width = len(self._facts())
@@ -248,9 +214,9 @@ class History:
 
     def apart(self, time: np.ndarray, amount: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
         """The same of payments that know nothing of each other, such as those of people who ask at once."""
-        facts = self._width
+        width = self._width
         if len(time) != 1:
-            found = np.empty((len(time), len(self.entities) * facts))
+            found = np.empty((len(time), len(self.entities) * width))
             for i, known in enumerate(self.codes):
                 spots = [self._log(i, known.get(key)) for key in keys[i]]
                 moments = time[:, None] - self._looks  # (n, looks)
@@ -264,15 +230,25 @@ class History:
                 for one in np.unique(whose):  # mostly one log holds all
                     mine = np.flatnonzero(whose == one)
                     log = spots[mine[0]][0]
-                    described = self._describe(log, places[:, mine], time[mine], amount[mine])
-                    found[mine, i * facts : (i + 1) * facts] = described.T
+                    found[mine, i * width : (i + 1) * width] = self._told(
+                        log, places[:, mine], time[mine], amount[mine]
+                    )
             return found
         moments = time[0] - self._looks
-        found = np.empty((1, len(self.entities) * facts))
+        alone: list[float] = []
         for i, known in enumerate(self.codes):
             log, a, b = self._log(i, known.get(keys[i][0]))
-            places = log.time[a:b].searchsorted(moments, side="right") + a
-            found[0, i * facts : (i + 1) * facts] = self._describe(log, places, int(time[0]), float(amount[0]))
+            places = (log.time[a:b].searchsorted(moments, side="right") + a).tolist()
+            alone += facts(Floats, log, places, int(time[0]), float(amount[0]), self.spans, self.delay, self.labelled)
+        return np.array([alone], "float64")
+
+    def _told(self, log: Log, places: np.ndarray, time: np.ndarray, amount: np.ndarray) -> np.ndarray:
+        """The facts (n, f) of payments whose entities' payments stand in this log; see `facts`."""
+        found = np.empty((len(time), self._width))
+        for column, fact in zip(
+            found.T, facts(Arrays, log, places, time, amount, self.spans, self.delay, self.labelled), strict=True
+        ):
+            column[:] = fact
         return found
 
     def _many(self, time: np.ndarray, amount: np.ndarray, label: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -281,14 +257,14 @@ class History:
         times, old = np.concatenate([old_time, time]), len(old_time)
         amounts, labels = np.concatenate([old_amount, amount]), np.concatenate([old_label, label])
         moments, rank = np.unique(times, return_inverse=True)
-        width, facts = len(moments) + 1, self._width
+        wide = len(moments) + 1
         looks = [np.searchsorted(moments, time - look, side="right") for look in self._looks[1:]]
-        found = np.empty((len(time), len(self.entities) * facts))
+        found = np.empty((len(time), len(self.entities) * self._width))
         for i, code in enumerate(codes):
             asked = np.zeros(code.max(initial=-1) + 1, bool)
             asked[code[old:]] = True
             rows = np.flatnonzero(asked[code])  # the past of the others does not matter
-            keyed = code[rows] * width + rank[rows]
+            keyed = code[rows] * wide + rank[rows]
             sorting = np.argsort(keyed, kind="stable")  # of equal times the earlier row comes first
             keyed, order = keyed[sorting], rows[sorting]
             log = Log.of(times[order], amounts[order], labels[order], order)
@@ -296,70 +272,11 @@ class History:
             for first in range(0, len(here), BLOCK):  # in the order of the log, where neighbours need the same places
                 own = here[first : first + BLOCK]
                 mine = order[own] - old
-                base = code[order[own]] * width
+                base = code[order[own]] * wide
                 ends = [np.minimum(keyed.searchsorted(base + look[mine]), own) for look in looks]
-                described = self._describe(log, np.stack([own, *ends]), time[mine], amount[mine])
-                found[mine, i * facts : (i + 1) * facts] = described.T
+                described = self._told(log, np.stack([own, *ends]), time[mine], amount[mine])
+                found[mine, i * self._width : (i + 1) * self._width] = described
         return found
-
-    def _describe(self, log: Log, places: np.ndarray, time: Any, amount: Any) -> np.ndarray:
-        """The facts (f, n) of payments, or (f,) of one.
-
-        Args:
-            log: Where their entities' payments stand.
-            places: (2 + 2 windows, n) or (2 + 2 windows,) how many of the log stand before each moment of `_looks`.
-            time, amount: (n,), or numbers, of the payments.
-        """
-        w, longest = len(self.spans), self.spans[-1]
-        here, opened, judged, oldest = places[0], places[1 : 1 + w], places[1 + w], places[-1]
-        facts, amount = np.empty((self._width, *places.shape[1:])), np.minimum(amount, LARGEST)
-        before = log.sums[:, places[: 1 + w]]  # (8, 1 + w, n)
-        within = before[:4, :1] - before[:4, 1:] + (before[4:, :1] - before[4:, 1:])
-        total, square = within[:2]  # (w, n) in each window, the payment left out
-        number = here - opened
-        facts[0 : 2 * w : 2] = more = number + 1
-        facts[1 : 2 * w : 2] = (total + amount) / more
-        counted = log.counts[:, places[1 + w :]]  # (2, 1 + w, n) judged, fraud
-
-        # what is usual: the longest window without the frauds that are known by now
-        bad_from = np.minimum(opened[-1], judged)
-        bad = log.sums[2:4, judged] - log.sums[2:4, bad_from] + (log.sums[6:, judged] - log.sums[6:, bad_from])
-        good = number[-1] - (counted[1, 0] - log.counts[1, bad_from])
-        many = np.maximum(good, 1)
-        usual = np.maximum(total[-1] - bad[0], 0) / many
-        variance = np.where(good > 1, np.maximum((square[-1] - bad[1]) / many - usual * usual, 0), 0)
-        at = 2 * w
-        facts[at], facts[at + 1] = usual, np.sqrt(variance)
-        facts[at + 2] = np.where(good > 0, limited(amount / (usual + 1e-9)), 1)
-        spread = np.sqrt(variance + 0.01 * usual * usual + 1e-9)
-        facts[at + 3] = np.where(good > 1, np.minimum(np.maximum((amount - usual) / spread, -100), 100), 0)
-        at += 4
-        level = limited(total[:-1] / np.maximum(number[:-1], 1) / (usual + 1e-9))
-        facts[at : at + w - 1] = np.where((number[:-1] > 0) & (good > 0), level, 1)
-        since = time - log.time.take(here - 1, mode="clip")
-        facts[at + w - 1] = np.where(number[-1] > 0, since, longest) / DAY
-        if not self.labelled:
-            return facts
-
-        at += w
-        seen = counted[:, 0, None] - counted[:, 1:]
-        facts[at : at + 2 * w : 2] = seen[0]
-        facts[at + 1 : at + 2 * w : 2] = seen[1] / np.maximum(seen[0], 1)
-        at += 2 * w
-        last = log.last[:, judged]  # good one, fraud
-        moments, there = np.empty((4, *here.shape), "int64"), np.empty((4, *here.shape), bool)
-        moments[0], moments[1], moments[2] = last[1], last[0], log.next_fraud[oldest]
-        moments[3] = log.next_fraud[np.maximum(log.last[0].take(last[1], mode="clip") + 1, oldest)]
-        there[0] = there[3] = last[1] >= oldest
-        there[1], there[2] = last[0] >= oldest, moments[2] < judged
-        facts[at : at + 4] = np.where(there, time - log.time.take(moments, mode="clip"), longest + self.delay)
-        facts[at : at + 4] /= DAY
-        # since the last fraud all judged ones were good, and the other way round
-        facts[at + 4 : at + 6] = counted[0, 0] - log.counts[0, np.maximum(last[::-1] + 1, oldest)]
-        for place, k in enumerate(LAST, at + 6):
-            few = counted[:, 0] - log.counts[:, np.maximum(judged - k, oldest)]  # (2, n)
-            facts[place] = few[1] / np.maximum(few[0], 1)
-        return facts
 
     # ---- keeping -----------------------------------------------------------
 
@@ -408,11 +325,6 @@ def late_labels(known: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> t
     return fresh, judged
 
 
-def limited(ratio: np.ndarray) -> np.ndarray:
-    """At least 0 and at most 100."""
-    return np.minimum(np.maximum(ratio, 0), 100)
-
-
 def sort(
     time: np.ndarray, amount: np.ndarray, label: np.ndarray, row: np.ndarray, code: np.ndarray, number: int
 ) -> Sorted:
@@ -420,7 +332,3 @@ def sort(
     order = np.lexsort((time, code))
     starts = np.searchsorted(code[order], np.arange(number + 1))
     return Sorted(Log.of(time[order], amount[order], label[order], row[order]), starts)
-
-
-# stands for an unknown entity: its one row is never within, but every place can be looked up
-NOTHING = Log.of(np.zeros(1, "int64"), np.zeros(1), np.zeros(1, "int8"), np.zeros(1, "int64"))

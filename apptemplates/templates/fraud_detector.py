@@ -29,7 +29,8 @@ from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import fraud_detector as inference
 from apptemplates.inference.columns import GROUP, Column, threshold_column
-from apptemplates.inference.history import DAY, History
+from apptemplates.inference.facts import DAY
+from apptemplates.inference.history import History
 from apptemplates.layers import tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
 from apptemplates.layers.ensemble import MeanLogit, member_logits, member_targets

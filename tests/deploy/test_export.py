@@ -30,7 +30,7 @@ def app():
     outputs = {"chance of é": keras.layers.Reshape(())(score), "id": ids}
     model = keras.Model({"Amount (€)": amount, "self": card}, outputs)
     golden = {"Amount (€)": np.ones((3, 2)), "self": np.array(["a", "é", "b"], object)}
-    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD, report_=None)
+    return SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD, report_=None, kept_=None)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
@@ -57,9 +57,8 @@ def test_litert_is_one_file_that_answers_the_same(app, tmp_path):
 
     plain = keras.Input((2,), name="pair")
     model = keras.Model({"pair": plain}, {"sum": keras.layers.Dense(1)(plain)})
-    small = SimpleNamespace(
-        model_=model, call_=fast.batch(model), golden_={"pair": np.ones((2, 2), "float32")}, card=CARD, report_=None
-    )
+    golden = {"pair": np.ones((2, 2), "float32")}
+    small = SimpleNamespace(model_=model, call_=fast.batch(model), golden_=golden, card=CARD, report_=None, kept_=None)
     folder = export(small, tmp_path / "phone", "litert")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.tflite", "receipt.json"]
     run = Interpreter(model_path=str(folder / "model.tflite")).get_signature_runner()
@@ -116,15 +115,12 @@ def told(folder):
     return json.loads((folder / "receipt.json").read_text())
 
 
-def test_the_smallest_that_loses_nothing_is_kept(scans, tmp_path):
-    app, records, learned = scans
+def test_the_receipt_tells_of_the_records_given(scans, tmp_path):
+    app, records, _ = scans
     plain = told(app.export(tmp_path / "plain", "litert", records=records))
-    small = told(app.export(tmp_path / "small", "litert", "auto", records=records, calibration=learned))
+    small = told(app.export(tmp_path / "small", "litert", "int8", records=records))
     assert plain["headline"]["change"] == [0, 0, 0] and plain["headline"]["records"] == 80
     assert small["megabytes"] < plain["megabytes"] / 2.5 and small["headline"]["lost"] <= 0.01
-    ways = [one["quantize"] for one in small["tried"]]
-    assert ways == ["full_int8", "int8", "float16"]
-    assert small["megabytes"] == min(one["megabytes"] for one in small["tried"] if "refused" not in one)
     page = (tmp_path / "small" / "README.md").read_text()
     assert f"**{small['quantize']}**" in page and "held-out records" in page and app.card.not_for in page
     notes = app.report_.notes
@@ -143,9 +139,43 @@ def test_ranges_are_set_by_training_records_or_not_at_all(scans, tmp_path):
     assert tried["refused"] == "it needs calibration=, training records by which its ranges are set"
 
 
+def test_what_fit_held_out_judges_by_default_and_never_travels(scans, tmp_path):
+    app, _, learned = scans
+    kept = app.kept_
+    images = {image.tobytes() for image in app.prepare({"image": learned["image"]}, app.state_)["image"]}
+    held_out, trained = ({image.tobytes() for image in part["image"]} for part in (kept.inputs, kept.learned))
+    assert held_out | trained <= images and not held_out & trained
+    small = told(app.export(tmp_path / "small", "litert", "auto"))
+    assert small["headline"]["records"] == len(kept.inputs["image"]) > 20
+    assert small["headline"]["origin"] == "held out by fit" and small["headline"]["lost"] <= 0.01
+    assert [one["quantize"] for one in small["tried"]] == ["full_int8", "int8", "float16"]
+    assert small["megabytes"] == min(one["megabytes"] for one in small["tried"] if "refused" not in one)
+    assert all("needs calibration" not in one.get("refused", "") for one in small["tried"])
+    assert "held-out records (held out by fit)" in (tmp_path / "small" / "README.md").read_text()
+    again = at.load(app.save(tmp_path / "saved"))
+    assert again.kept_ is None
+    with pytest.raises(ValueError, match=r"quantize needs records= with their truth, .*; a folder keeps none"):
+        again.export(tmp_path / "a", "litert", "int8")
+    assert "headline" not in told(again.export(tmp_path / "plain", "litert"))
+
+
+def test_what_is_kept_is_bounded(monkeypatch):
+    app = SimpleNamespace(asked_apart=50)
+    truth, inputs = {"label": np.arange(100)}, {"image": np.zeros((100, 1000), "uint8")}
+    inputs["image"][:, 0] = truth["label"]
+    kept = receipts.Kept.of(app, truth, inputs, truth["label"] // 2, {"image": np.zeros((300, 10))})
+    assert len(kept.truth["label"]) == 50 and len(kept.learned["image"]) == receipts.SAMPLES
+    monkeypatch.setattr(receipts, "MEGABYTES", 0.02)
+    kept = receipts.Kept.of(app, truth, inputs, truth["label"] // 2, inputs)
+    np.testing.assert_array_equal(kept.inputs["image"][:, 0], kept.truth["label"])
+    np.testing.assert_array_equal(kept.clusters, kept.truth["label"] // 2)
+    assert len(kept.truth["label"]) == 20 and kept.inputs["image"].base is None
+
+
 def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, monkeypatch):
     app, records, _ = scans
     worse = {"name": "ROC AUC", "records": 80, "change": [-0.2, -0.3, -0.1], "lost": 0.2, "here": 0.7, "template": 0.9}
+    worse["origin"] = "given"
     monkeypatch.setattr(receipts, "change", lambda *given: worse)
     with pytest.raises(ArchiveError, match=r"int8 costs 0\.2000 of ROC AUC on 80 records, more than max_drop=0\.01"):
         app.export(tmp_path / "a", "litert", "int8", records=records)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apptemplates.inference import history as module
-from apptemplates.inference.history import DAY, UNKNOWN, History
+from apptemplates.inference.facts import DAY, UNKNOWN
+from apptemplates.inference.history import History
 
 WINDOWS = ("1D", "7D", "30D")
 HOUR = DAY // 24
@@ -134,7 +135,7 @@ def test_features_are_what_their_names_say(table, setup, cut):
     found = history.add(*stored).features(*asked)
     if len(asked[0]):
         # sums of large amounts, subtracted, leave less than six digits of small ones
-        same(found, plain_features(stored, asked, history.spans.tolist(), history.delay), rtol=1e-4, atol=1e-4)
+        same(found, plain_features(stored, asked, history.spans, history.delay), rtol=1e-4, atol=1e-4)
     else:
         assert found.shape == (0, len(history.names()))
 
@@ -346,7 +347,7 @@ def test_large_amounts_keep_their_cents_and_those_of_their_neighbours():
     history = History(("shop",), WINDOWS, "7D", labelled=True)
     found = history.features(*table)
     picked = rng.choice(n, 300, replace=False)
-    spans = history.spans.tolist()
+    spans = history.spans
     expected = []
     for i in picked:
         past = [(int(time[j]), float(amount[j]), int(label[j])) for j in np.flatnonzero(shop[:i] == shop[i])]
