@@ -113,6 +113,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     finetune.add_argument("--save", required=True, metavar="FOLDER", help="where to save the result")
     finetune.add_argument("--epochs", type=int, metavar="NUMBER", help="passes over the data at most")
     finetune.add_argument("--learning-rate", type=float, metavar="NUMBER", help="highest step size")
+    finetune.add_argument("--size", type=int, metavar="PIXELS", help="a side of pictures, to go on with another size")
     learning_of(finetune)
 
     predict = command("predict", run_predict, "answer queries, on standard output or as a file")
@@ -332,6 +333,7 @@ def run_finetune(arguments: argparse.Namespace) -> None:
         minutes=arguments.minutes,
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,
+        **({} if arguments.size is None else {"size": arguments.size}),
     )
     _keep(app, arguments)
 

@@ -96,6 +96,7 @@ class Contract(abc.ABC):
     policy_arguments: ClassVar[tuple[str, ...]] = ()
     patience: ClassVar[int] = 5  # epochs without a better validation loss before training stops
     slack: ClassVar[float] = 0.0  # share by which a later epoch may be worse and still be kept
+    changeable: ClassVar[tuple[str, ...]] = ()  # choices that `finetune` can change, for which `extend_network` sees
     enough_to_go_on: ClassVar[tuple[str, ...]] = ()  # findings that refuse a `fit`, but no `finetune`
     asked_apart: ClassVar[int] = 10_000  # trials at most that judge an exported form, which is asked one by one
     lesson: ClassVar[str | None] = None  # deploy/scripts/task_<lesson>.py, by which an ejected model goes on learning

@@ -186,6 +186,7 @@ def checkpoints(app: Any, train: Part, valid: Part, folder: str | Path | None, w
 
 def go_on(
     app: Any,
+    fresh: Any,
     table: Table,
     *,
     validation: Any,
@@ -195,8 +196,13 @@ def go_on(
     callbacks: tuple[Any, ...],
     verbose: str | int,
 ) -> Any:
-    """A fitted template that went on from another, which is left as it was; see `Template.finetune`."""
-    fresh = copy.copy(app)
+    """A fitted template that went on from another, which is left as it was; see `Template.finetune`.
+
+    Args:
+        app: That other one.
+        fresh: A copy of it, with the choices to go on with.
+        table, validation, clock, epochs, rate, callbacks, verbose: As for `finetune`.
+    """
     fresh.learned_ = copy.deepcopy(app.learned_)
     train, valid = split_parts(fresh, table, validation, app.enough_to_go_on)
     train.teacher = app.network_
@@ -223,9 +229,10 @@ def go_on(
     fresh.model_ = fresh.build_decision(valid)
     decide(fresh, train, valid, validation is not None)
     # the baseline stays what it was: the simple method does not go on learning
-    fresh.baseline_ = app.baseline_
-    if type(app).make_golden is Contract.make_golden:  # drawn like the first records, which were more
-        fresh.golden_ = app.golden_
+    if fresh.get_params() == app.get_params():
+        fresh.baseline_ = app.baseline_
+        if type(app).make_golden is Contract.make_golden:  # drawn like the first records, which were more
+            fresh.golden_ = app.golden_
     if app.seen_ is not None:
         fresh.seen_ = np.union1d(app.seen_, fresh.seen_)
     return fresh

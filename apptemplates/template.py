@@ -5,6 +5,7 @@ import inspect
 import threading
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -245,6 +246,7 @@ class Template(Contract):
         learning_rate: float | None = None,
         callbacks: Iterable[Any] = (),
         verbose: str | int = "auto",
+        **changes: Any,
     ) -> Self:
         """Goes on learning from more records, starting from what it knows; what it knew is kept by distillation.
 
@@ -252,9 +254,12 @@ class Template(Contract):
             source, labels, validation, minutes, callbacks, verbose: As for `fit`.
             epochs: Passes at most; a third of those of `fit` by default.
             learning_rate: A fifth of that of `fit` by default.
+            changes: Choices to go on with instead of those it was made with, as far as what it learned can be brought
+                along (`changeable`): of pictures `size`.
 
         Raises:
             DataError: The records do not fit what was learned, or can not be learned from.
+            ValueError: A change can not be made.
             NotFittedError: There is nothing to go on from.
         """
         from apptemplates import learning, training
@@ -264,6 +269,7 @@ class Template(Contract):
             raise NotFittedError(f"{self.name}: this folder was saved without its network; fit anew instead.")
         fresh = learning.go_on(
             self,
+            self._changed(changes),
             self._read(source, labels),
             validation=validation,
             clock=training.Clock(minutes),
@@ -273,6 +279,19 @@ class Template(Contract):
             verbose=verbose,
         )
         return self._become(fresh)
+
+    def _changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy that goes on with other choices."""
+        wished, fresh = self.clone(**changes), copy(self)
+        for name in changes:
+            if name not in self.changeable:
+                known = f"changes {', '.join(self.changeable)} alone" if self.changeable else "changes no choice"
+                raise ValueError(
+                    f"{self.name}: finetune {known}, since the rest of what it learned depends on {name}; use "
+                    f"clone({name}=...) and fit that."
+                )
+            setattr(fresh, name, getattr(wished, name))
+        return fresh
 
     def _become(self, fresh: Self) -> Self:
         self.__dict__.pop("_query", None)

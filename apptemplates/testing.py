@@ -320,6 +320,18 @@ def check_repeatable(case: Case) -> None:
     same(again.predict(case.queries), case.answers, 1e-3)
 
 
+def check_exported(case: Case) -> None:
+    """An exported form answers as the template does, and its receipt is judged by what `fit` held out."""
+    form = "litert" if case.app._fast().form == "litert" else "saved_model"
+    with tempfile.TemporaryDirectory() as place:
+        made = case.app.export(Path(place) / "made", form)
+        told = json.loads((made / "receipt.json").read_text())
+    far = max(told["largest difference"].values(), default=0.0)
+    expect(far <= 1e-4, f"the {form} form is {far:.2g} from the template")
+    expect(told.get("headline", {}).get("records"), "the receipt has no headline, though `fit` held records out")
+    expect(told["headline"]["lost"] <= 0.01, f"the {form} form loses {told['headline']}")
+
+
 def check_nothing_lost(case: Case) -> None:
     """A fit that fails leaves the fitted template as it was."""
     target = getattr(case.app, case.app.target, None)
@@ -355,6 +367,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     check_explanation,
     check_saved,
     check_shared,
+    check_exported,
     check_finetune,
     check_repeatable,
     check_nothing_lost,

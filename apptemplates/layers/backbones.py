@@ -51,6 +51,12 @@ def backbone(
     return keras.Model(pictures, imported(name, weights, pictures), name="backbone")
 
 
+def as_floats(shape: tuple[int, ...]) -> keras.Model:
+    """What stands before a network: pictures uint8 (n, h, w, c) as float32, nothing else; named "preprocessor"."""
+    pictures = keras.Input(shape, dtype="uint8", name="image")
+    return keras.Model({"image": pictures}, kl.Rescaling(1.0)(pictures), name="preprocessor")
+
+
 def check_name(name: str) -> None:
     """Refuses what `backbone` would refuse, before anything is read or learned."""
     kind = name.partition(":")[0]
@@ -183,6 +189,32 @@ def grown(old: keras.Model, outputs: int, dropout: float) -> keras.Model:
     low = np.repeat(bias.min(axis=1, keepdims=True), more, axis=1)
     new.get_layer("logits").set_weights([np.pad(kernel, ((0, 0), (0, 0), (0, more))), np.append(bias, low, axis=1)])
     return new
+
+
+def moved(old: keras.Model, new: keras.Model) -> keras.Model:
+    """A new network, for pictures of another size, with the weights of an old one.
+
+    Args:
+        old: Of `joined`.
+        new: Of `joined`, made by the same choices but the size.
+
+    Raises:
+        ValueError: At its size the network has other layers.
+    """
+    if [weight.shape for weight in old.weights] != [weight.shape for weight in new.weights]:
+        raise ValueError(
+            f"at {new.input_shape[1]} pixels a side the network has other layers than at {old.input_shape[1]}"
+        )
+    new.set_weights(old.get_weights())
+    return new
+
+
+def resizing(network: keras.Model, shape: tuple[int, ...]) -> keras.Model:
+    """A network that takes pictures (h, w, c) of another size and brings them to its own."""
+    pictures = keras.Input(shape)
+    height, width = network.input_shape[1:3]
+    smaller = height * width < shape[0] * shape[1]
+    return keras.Model(pictures, network(kl.Resizing(height, width, antialias=smaller)(pictures)), name="teacher")
 
 
 def joined(body: keras.Model, top: keras.Model) -> keras.Model:

@@ -1,6 +1,9 @@
 """From the picture of a face to a direction that is much the same for every picture of that person."""
 
+import math
+
 import keras
+import numpy as np
 from keras import layers as kl
 
 from apptemplates.layers.backbones import normed, residual
@@ -31,6 +34,33 @@ def embedder(shape: tuple[int, ...], dropout: float = 0.4) -> keras.Model:
         x = residual(x, width // part, stride)
     vectors = kl.Dense(NUMBERS, use_bias=False)(kl.Dropout(dropout)(kl.Flatten()(x)))
     return keras.Model(pictures, Direction()(normed(vectors)), name="embedder")
+
+
+def moved(old: keras.Model, shape: tuple[int, ...]) -> keras.Model:
+    """An `embedder` of pictures of another size with the weights of an old one.
+
+    Those of its last layer, which weighs every place of the map, are spread over the places there are now.
+
+    Raises:
+        ValueError: At that size an embedder has other layers.
+    """
+    new, weights = embedder(shape), old.get_weights()
+    place, before = last_kernel(old)
+    _, after = last_kernel(new)
+    kernel = weights[place].reshape(1, *before[:2], -1)
+    spread = keras.ops.image.resize(kernel, after[:2], "bilinear") * (math.prod(before[:2]) / math.prod(after[:2]))
+    weights[place] = np.asarray(spread).reshape(-1, NUMBERS)
+    if [weight.shape for weight in weights] != [weight.shape for weight in new.weights]:
+        raise ValueError(f"at {shape[0]} pixels a side the network has other layers than at {old.input_shape[1]}")
+    new.set_weights(weights)
+    return new
+
+
+def last_kernel(body: keras.Model) -> tuple[int, tuple[int, int, int]]:
+    """Of an `embedder`: which of its weights those of the last layer are, and the map (h, w, c) that they weigh."""
+    [flat] = [layer for layer in body.layers if isinstance(layer, kl.Flatten)]
+    [dense] = [layer for layer in body.layers if isinstance(layer, kl.Dense)]
+    return next(place for place, weight in enumerate(body.weights) if weight is dense.kernel), flat.input.shape[1:]
 
 
 def as_given(size: int) -> keras.Model:

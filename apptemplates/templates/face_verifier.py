@@ -80,6 +80,7 @@ class FaceVerifier(Template):
     lesson = "faces"
     baseline_name = "eigenfaces and cosine"
     target = "person"
+    changeable = ("size",)
     policy_arguments = ("false_accepts",)
     truth = Schema(same=Field("whether both show one person", "flag"))
 
@@ -128,6 +129,8 @@ class FaceVerifier(Template):
             own = max(pictures.shape[1:3]) if pictures.ndim > 2 else LARGEST
             side = DESCRIBED if self.backbone == "dlib" else self.size or max(24, min(own, LARGEST))
             learned["shape"] = [side, side, 3 if self.backbone == "dlib" else read.channels(pictures)]
+        if self.size is not None:  # `finetune` may have changed it
+            learned["shape"][:2] = [self.size, self.size]
         height, width, channels = learned["shape"]
         return inference.loader((height, width), channels, state.finder)
 
@@ -186,19 +189,18 @@ class FaceVerifier(Template):
         return splits.portion(records, 300, self.seed, self.person)
 
     def build_preprocessor(self, train: Part) -> keras.Model:
-        faces = keras.Input(train.inputs["image"].shape[1:], dtype="uint8", name="image")
         self.learned_["people"] = len(np.unique(train.records[self.person]))
-        pictures = kl.Rescaling(1.0)(faces)
+        plain = backbones.as_floats(train.inputs["image"].shape[1:])
         if self.backbone == "small":
-            return keras.Model({"image": faces}, pictures, name="preprocessor")
+            return plain
         from apptemplates.data.pretrained import FACE_LICENCE
         from apptemplates.layers.face_networks import descriptor
 
         self.learned_["pretrained"] = FACE_LICENCE
         body = descriptor()
         body.trainable = False
-        both = kl.Add()([body(pictures), body(similarity.Mirror()(pictures))])
-        return keras.Model({"image": faces}, both, name="preprocessor")
+        both = kl.Add()([body(plain.output), body(similarity.Mirror()(plain.output))])
+        return keras.Model(plain.input, both, name="preprocessor")
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
         shape = preprocessor.output_shape[1:]
@@ -246,6 +248,13 @@ class FaceVerifier(Template):
             )
             self.state_ = self.state_.emptied()
         body, old = network.get_layer("embedder"), network.get_layer("people").get_weights()[0]  # (d, people)
+        shape = part.inputs["image"].shape[1:]
+        if shape != network.input_shape[1:]:
+            self.preprocessor_ = backbones.as_floats(shape)
+            try:
+                body = face_embedding.moved(body, shape)
+            except ValueError as error:
+                raise DataError(f"{self.name}: {error}, so that it can not go on from these; fit anew.") from None
         backbones.still(body)
         person = np.unique(part.records[self.person].astype(str), return_inverse=True)[1]
         vectors = batches.predicted(body, part.inputs["image"])

@@ -98,6 +98,7 @@ class MedicalScanClassifier(Template):
     baseline_name = "logistic regression on coarse pixels"
     target = "finding"
     patience = None  # type: ignore[assignment]  # few held-out scans: the last weights of a falling rate are better
+    changeable = ("size",)
     policy_arguments = (
         "min_sensitivity", "min_specificity", "cost_of_miss", "cost_of_alarm", "max_error", "refer_rate", "prevalence",
     )  # fmt: skip
@@ -174,6 +175,8 @@ class MedicalScanClassifier(Template):
             own = max(scans.shape[1:3]) if scans.ndim > 2 else LARGEST
             side = self.size or (min(own, LARGEST) if self.weights is None else IMAGENET)
             learned["shape"] = [max(16, side), max(16, side), images.channels(scans)]
+        if self.size is not None:  # `finetune` may have changed it
+            learned["shape"][:2] = [self.size, self.size]
         height, width, channels = learned["shape"]
         return height, width, channels
 
@@ -209,13 +212,14 @@ class MedicalScanClassifier(Template):
 
     def build_preprocessor(self, train: Part) -> keras.Model:
         self.learned_["classes"] = classes.Classes.of(train.records[self.finding], self.healthy).to_json()
-        scan = keras.Input(train.inputs["image"].shape[1:], dtype="uint8", name="image")
-        return keras.Model({"image": scan}, kl.Rescaling(1.0)(scan), name="preprocessor")
+        return backbones.as_floats(train.inputs["image"].shape[1:])
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        shape = preprocessor.output_shape[1:]
+        return self._network(preprocessor.output_shape[1:], self.weights)
+
+    def _network(self, shape: tuple[int, int, int], weights: str | None) -> keras.Model:
         readers = self.readers or (READERS if self.backbone == "small" else 1)
-        body = backbones.backbone(self.backbone, self.weights, shape, readers)
+        body = backbones.backbone(self.backbone, weights, shape, readers)
         return backbones.joined(body, backbones.head(body.output_shape[1:], len(self.classes.names), DROPOUT, readers))
 
     def stages(self) -> tuple[Stage, ...]:
@@ -266,6 +270,13 @@ class MedicalScanClassifier(Template):
                 f"{self.name}: column {self.finding!r} has several findings in one record ({first!r}), but it learned "
                 "that each record has one; fit anew with records of both kinds."
             )
+        shape = part.inputs["image"].shape[1:]
+        if shape != network.input_shape[1:]:
+            part.teacher, self.preprocessor_ = backbones.resizing(network, shape), backbones.as_floats(shape)
+            try:
+                network = backbones.moved(network, self._network(shape, None))
+            except ValueError as error:
+                raise DataError(f"{self.name}: {error}, so that it can not go on from these; fit anew.") from None
         grown = known.grown(words)
         self.learned_["classes"] = grown.to_json()
         if grown.names == known.names:

@@ -9,6 +9,7 @@ from PIL import Image
 
 import apptemplates as at
 from apptemplates.data import synthetic_pictures
+from apptemplates.data.schema import DataError
 from apptemplates.data.table import take
 from apptemplates.evaluation import metrics
 
@@ -120,6 +121,16 @@ def test_ten_pictures_of_new_people_are_learned(app, parts):
     assert fresh.network_.output_shape[1] == app.network_.output_shape[1] + 3  # two of the five were held out
     assert len(fresh.state_) == 0  # its vectors are of the network as it was
     assert area(fresh, parts[1]) > old - 0.1
+
+
+def test_faces_go_on_at_another_size(app, parts):
+    again = at.FaceVerifier(**app.get_params())
+    again.__dict__.update(app.__dict__)
+    again.finetune(parts[0], size=32, epochs=1, verbose=0)
+    assert again.model_.input["first"].shape[1:3] == (32, 32) and app.model_.input["first"].shape[1:3] == (24, 24)
+    assert area(again, parts[1]) > area(app, parts[1]) - 0.1
+    with pytest.raises(DataError, match="at 48 pixels a side the network has other layers than at 24, so that it can"):
+        app.finetune(parts[0], size=48, verbose=0)
 
 
 # ---- the gallery -------------------------------------------------------------

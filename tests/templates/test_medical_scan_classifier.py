@@ -8,6 +8,7 @@ import apptemplates as at
 from apptemplates.data import synthetic_pictures
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import take
+from apptemplates.deploy import runtime
 from apptemplates.evaluation import heat_maps
 
 SCANS = synthetic_pictures.scans(320)
@@ -199,6 +200,39 @@ def test_scans_learned_from_are_counted_when_judged(app):
 
 
 # ---- learning on -------------------------------------------------------------------
+
+
+def test_a_saved_network_goes_on_with_larger_pictures_and_a_new_finding(app, tmp_path):
+    folder = app.save(tmp_path / "model")
+    again = at.load(folder)
+    large = {**TEST, "image": TEST["image"].repeat(2, axis=1).repeat(2, axis=2)}  # 56 pixels a side
+    small = again.evaluate(large).metrics["ROC AUC"].value
+    ringed = np.zeros((12, 56, 56), np.uint8)
+    ringed[:, 8:48, 8:48] = 200
+    new = {"image": ringed, "finding": np.full(12, "implant", object)}
+    new["patient"] = np.array([f"new {row}" for row in range(12)], object)
+    some = take(TRAIN, slice(40))
+    some["image"] = some["image"].repeat(2, axis=1).repeat(2, axis=2)
+    again.finetune({name: np.concatenate([new[name], some[name]]) for name in new}, size=56, epochs=3, verbose=0)
+    assert again.size == 56 and again.model_.input["image"].shape[1:] == (56, 56, 1)
+    assert app.size == 24 and app.model_.input["image"].shape[1:] == (24, 24, 1)
+    answers = again.predict(large)
+    assert "p_implant" in answers and (answers["finding"] == "implant").mean() < 0.2
+    assert again.evaluate(large).metrics["ROC AUC"].value > small - 0.1
+    alone = runtime.load(again.save(tmp_path / "larger")).predict_one({"image": large["image"][0]})
+    assert alone["p_implant"] == pytest.approx(answers["p_implant"][0], abs=1e-4)
+
+
+def test_a_change_that_can_not_be_brought_along_is_one_sentence(app):
+    with pytest.raises(
+        ValueError, match=r"finetune changes size alone, .* depends on readers; use clone\(readers=\.\.\.\)"
+    ):
+        app.finetune(TEST, readers=1)
+    with pytest.raises(TypeError, match="there is no argument 'sise'; did you mean 'size'"):
+        app.finetune(TEST, sise=56)
+    with pytest.raises(DataError, match=r"at 112 pixels a side the network has other layers than at 24, .*; fit anew"):
+        app.finetune(TEST, size=112, verbose=0)
+    assert app.size == 24 and list(app.predict(TEST)["problem"]) == [""] * 80
 
 
 def test_a_new_finding_is_learned_from_ten_scans(app, tmp_path):
