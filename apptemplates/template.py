@@ -388,7 +388,7 @@ class Template(Contract):
             with self._lock:
                 fast = self.fast_
                 if fast is None:
-                    fast = self.fast_ = Fast(self.model_, None, self.golden_)
+                    fast = self.fast_ = Fast(self.model_, None, self.golden_, self.call_(self.golden_))
         return fast
 
     def estimator(self) -> Any:
@@ -548,9 +548,10 @@ class Template(Contract):
         learned: dict,
         report: Any,
         golden: Table,
+        call: Any,
     ) -> Self:
         """Becomes the fitted template whose parts these are; the counterpart of `pack_state` and the archive."""
-        from apptemplates.deploy import fast
+        from apptemplates.deploy.fast import Fast
 
         self.columns_, self.model_, self.network_, self.learned_, self.report_ = (
             columns,
@@ -567,6 +568,6 @@ class Template(Contract):
         self.state_, self.baseline_, self.valid_ = self.open_state(parts["state"]), parts["baseline"], parts["valid"]
         self.seen_ = parts["seen"].get("marks")
         self.golden_, self.history_ = golden, {}
-        self.call_ = fast.batch(model)
-        self.fast_ = None if content is None else fast.Fast(model, content, golden)
+        self.call_ = call
+        self.fast_ = None if content is None else Fast(model, content, golden, call(golden))
         return self

@@ -57,7 +57,7 @@ def _write(app: Any, folder: Path, share: bool, versions: dict[str, str]) -> Non
     from apptemplates.evaluation.figures import RECORDS
 
     answers = app.call_(app.golden_)
-    fast = app.fast_ or Fast(app.model_, None, app.golden_)
+    fast = app.fast_ or Fast(app.model_, None, app.golden_, answers)
     _save_model(app.model_, folder / "model.keras")
     if app.network_ is not None and _network_in(app, app.model_) is None:
         _save_model(app.network_, folder / "network.keras")
@@ -165,7 +165,7 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
             app = template(**content["parameters"])
         except (TypeError, ValueError) as error:
             raise ArchiveError(f"its parameters do not fit this version of {content['class']} ({error})") from error
-        model = _open_model(place, content["versions"])
+        model, call = _open_model(place, content["versions"])
         separate = _has(place, "network.keras")
         network = _open_keras(place / "network.keras", content["versions"]) if separate else _network_in(app, model)
         # Empty: the graph is known not to convert, so nobody tries again.
@@ -173,7 +173,7 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
         report = Report.from_dict(layout.read_json(place / "report.json")) if _has(place, "report.json") else None
         state, golden = _arrays(place / STATE), _golden(place)[0]
         try:
-            app.unpack(columns, state, model, network, one, content["learned"], report, golden)
+            app.unpack(columns, state, model, network, one, content["learned"], report, golden, call)
         except (KeyError, ValueError) as error:
             raise ArchiveError(f"{STATE!r} does not fit the rest ({error}); copy the folder again") from error
         return app
@@ -217,14 +217,15 @@ def _schema(columns: dict[str, Any]) -> Any:
         raise ArchiveError(f"the columns in template.json are not ones this version knows ({error})") from error
 
 
-def _open_model(place: Path, versions: dict[str, str]) -> Any:
-    """The graph, after its answers to the golden queries were compared with those of the day it was saved."""
+def _open_model(place: Path, versions: dict[str, str]) -> tuple[Any, Any]:
+    """The graph, and its function of many rows, whose answers to the golden queries are those of when it was saved."""
     from apptemplates.deploy.fast import batch, differing
 
     model = _open_keras(place / "model.keras", versions)
     queries, answers = _golden(place)
     try:
-        wrong = differing(answers, batch(model)(queries))
+        call = batch(model)
+        wrong = differing(answers, call(queries))
     except (KeyError, ValueError) as error:
         raise ArchiveError(f"golden.npz does not fit the graph in model.keras ({error})") from error
     if wrong:
@@ -232,7 +233,7 @@ def _open_model(place: Path, versions: dict[str, str]) -> Any:
             f"the model does not answer as it did when it was saved, {wrong[0]!r} differs"
             f"{_other_versions(versions)}; install those versions or fit anew"
         )
-    return model
+    return model, call
 
 
 def _open_keras(path: Path, versions: dict[str, str]) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from apptemplates import _catalogue
-from apptemplates.deploy import eject, forms, receipts
+from apptemplates.deploy import eject, forms, receipts, rows
 from apptemplates.deploy.arrays import write_arrays
 from apptemplates.deploy.fast import differing, plain_names
 from apptemplates.deploy.folder import ArchiveError, write_json
@@ -154,7 +154,7 @@ def _tried(
             raise ArchiveError(f"{name}: it {UNCALIBRATED}")
         folder.mkdir()
         call = forms.write(app, folder, form, quantize, samples)
-        expected, found = app.call_(app.golden_), forms.asked(call, app.golden_)
+        expected, found = app.call_(app.golden_), rows.asked(call, app.golden_)
         wrong = differing(expected, found) if quantize is None else []
         if wrong:
             raise ArchiveError(f"{name}: the exported graph answers {wrong[0]!r} differently, so it was not kept.")

@@ -112,13 +112,14 @@ class Fast:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
         content: the LiteRT file made earlier; None converts now; empty means that the graph is known not to convert.
         golden: a few prepared queries, arrays of shape (n, ...).
+        answers: what the model says to them, where that is known already.
 
     Attributes:
         form: "litert" or "compiled".
         content: the LiteRT file, or None where the compiled function answers.
     """
 
-    def __init__(self, model: Any, content: bytes | None, golden: Table):
+    def __init__(self, model: Any, content: bytes | None, golden: Table, answers: Table | None = None):
         from tensorflow.lite.python.convert_phase import ConverterError
 
         self.form = "compiled"
@@ -128,7 +129,7 @@ class Fast:
             content = convert(model) if content is None else content
             if content:
                 one = LiteRT(content, model.input, model.output)
-                if _agree(model, one, golden):
+                if _agree(one, golden, batch(model)(golden) if answers is None else answers):
                     self.form, self.content, self._call = "litert", content, one
         except (ConverterError, ValueError, RuntimeError):
             # RuntimeError is what the interpreter raises for operations that would need TensorFlow beside it.
@@ -209,7 +210,7 @@ class LiteRT:
     def __init__(self, content: bytes, inputs: Iterable[str], outputs: Iterable[str]):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._lock = threading.Lock()
+        self._lock, outputs = threading.Lock(), list(outputs)
         with quiet_stderr():
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
@@ -218,7 +219,8 @@ class LiteRT:
         del runner  # while one is there the interpreter does not run
         self._interpreter = interpreter
         given = {name: plain for name, plain in plain_names(inputs).items() if plain in details}
-        names = plain_names(outputs := list(outputs))
+        names = plain_names(outputs)
+        self._made = content, list(given), outputs
         if set(details) != set(given.values()) or set(told) != set(names.values()):
             raise ValueError("the LiteRT file has other inputs or outputs than the graph")
         kinds = {plain: np.dtype(detail["dtype"]) for plain, detail in details.items()}
@@ -240,6 +242,10 @@ class LiteRT:
             run.invoke()
             answers = [run.get_tensor(place) for _, place in self._outputs]
         return {name: _text(answer) for (name, _), answer in zip(self._outputs, answers, strict=True)}
+
+    def copy(self) -> "LiteRT":
+        """Another one of the same file, which can run beside this one."""
+        return LiteRT(*self._made)
 
     def _fit(self, shapes: dict[int, tuple[int, ...]]) -> None:
         """Makes room for inputs of other shapes than those asked last."""
@@ -325,8 +331,7 @@ def _check_one_row(name: str, column: np.ndarray) -> None:
         raise ValueError(f"Fast: input {name!r} has {len(column)} rows; give one row at a time.")
 
 
-def _agree(model: Any, one: Callable[[Table], Table], golden: Table) -> bool:
-    expected = _compiled(model, rows=None)(golden)
+def _agree(one: Callable[[Table], Table], golden: Table, expected: Table) -> bool:
     rows = len(next(iter(expected.values())))
     answers = [one({name: column[row : row + 1] for name, column in golden.items()}) for row in range(rows)]
     found = {name: np.concatenate([answer[name] for answer in answers]) for name in expected}

@@ -1,7 +1,7 @@
 """How a graph is written in each form, and how that is opened again in its own runtime."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,7 @@ from apptemplates.deploy.fast import (
     table_answers,
 )
 from apptemplates.deploy.folder import ArchiveError
-
-Table = dict[str, np.ndarray]
-Call = Callable[[Table], Table]
+from apptemplates.deploy.rows import Call, Table, parts
 
 
 def write(app: Any, folder: Path, form: str, quantize: str | None, samples: Table | None) -> Call:
@@ -39,18 +37,6 @@ def write(app: Any, folder: Path, form: str, quantize: str | None, samples: Tabl
     if form == "litert":
         return litert(app, folder, quantize, samples)
     return onnx(app, folder) if form == "onnx" else saved_model(app, folder)
-
-
-def asked(call: Call, queries: Table, step: int = 1) -> Table:
-    """The answers to queries, asked so many at a time, one after the other."""
-    answers = [call(part) for part in parts(queries, step)]
-    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
-
-
-def parts(queries: Table, step: int = 1) -> list[Table]:
-    """So many queries at a time as tables of their own."""
-    count = len(next(iter(queries.values())))
-    return [{name: column[row : row + step] for name, column in queries.items()} for row in range(0, count, step)]
 
 
 def litert(app: Any, folder: Path, quantize: str | None, samples: Table | None) -> Call:

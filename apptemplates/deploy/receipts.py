@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from apptemplates.data.table import Table, concat, rows, take
-from apptemplates.deploy import forms
 from apptemplates.deploy.folder import ArchiveError
+from apptemplates.deploy.rows import Call, parts
+from apptemplates.deploy.rows import asked as apart
 from apptemplates.evaluation import cost, intervals
 from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 
@@ -129,7 +130,7 @@ def receipt(
     form: str,
     quantize: str | None,
     folder: Path,
-    call: forms.Call,
+    call: Call,
     expected: Table,
     found: Table,
     judged: HeldOut | None,
@@ -145,7 +146,7 @@ def receipt(
         judged: Trials to measure the headline by, or None.
     """
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    singles = forms.parts(app.golden_)
+    singles = parts(app.golden_)
     took = cost.latency(call, singles, repeats=100)
     told = {
         "template": type(app).__name__,
@@ -164,9 +165,9 @@ def receipt(
     )
 
 
-def change(app: Any, call: forms.Call, judged: HeldOut, step: int = 1) -> dict[str, Any]:
+def change(app: Any, call: Call, judged: HeldOut, step: int = 1) -> dict[str, Any]:
     """What becomes of the headline metric, with the 95 % interval of the change, and how much of it is lost."""
-    answers = app.respond(judged.inputs, lambda inputs: forms.asked(call, inputs, step), app.state_)
+    answers = app.respond(judged.inputs, lambda inputs: apart(call, inputs, step), app.state_)
     before, after = app.score(judged.truth, judged.answers), app.score(judged.truth, answers)
     name = app.headline if app.headline in before else next(iter(before))
     moved = intervals.difference(app.score, judged.truth, answers, judged.answers, judged.clusters)[name]

@@ -23,6 +23,7 @@ from apptemplates.deploy import folder as layout
 from apptemplates.deploy.arrays import UnsafeFile, read_arrays
 from apptemplates.deploy.fast import LiteRT, Onnx, differing
 from apptemplates.deploy.folder import STATE, ArchiveError
+from apptemplates.deploy.rows import Rows
 from apptemplates.inference import one
 
 
@@ -37,6 +38,7 @@ class Runtime:
 
     def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT | Onnx) -> None:
         self.name, self._answering, self._call = name, answering, call
+        self._call_each = Rows(call, call.copy) if isinstance(call, LiteRT) else call  # ONNX takes any number of rows
         self.query, self.answer = Schema.from_json(saved["query"]), Schema.from_json(saved["answer"])
         self._lock = threading.Lock()
 
@@ -93,12 +95,6 @@ class Runtime:
         for place, row in enumerate(good):
             answers[row] |= {name: one.plain(column[place]) for name, column in found.items()}
         return answers
-
-    def _call_each(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The graph, which takes one row, for many."""
-        count = len(next(iter(inputs.values())))
-        rows = [self._call({name: column[row : row + 1] for name, column in inputs.items()}) for row in range(count)]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     @property
     def observes(self) -> bool:
