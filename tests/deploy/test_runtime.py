@@ -54,9 +54,9 @@ def test_every_saved_model_answers_as_its_template_does(entry):
 def test_many_queries_are_each_answered_as_if_alone(entry):
     query, light = QUERIES[entry.file], runtime.load(entry.file)
     expected = light.predict_one(query)
-    first, bad, last = light.predict([query, dict.fromkeys(query, object()), query])
-    assert list(first) == list(expected)
-    for answer in (first, last):
+    first, bad, *others = light.predict([query, dict.fromkeys(query, object()), *[query] * 8])
+    assert list(first) == list(expected) and len(others) == 8  # enough to be shared by the cores
+    for answer in (first, *others):
         assert all(close(answer[name], expected[name]) for name in expected), (answer, expected)
     assert bad["problem"] and all(value is None for name, value in bad.items() if name != "problem")
     assert light.predict([]) == []
@@ -75,7 +75,7 @@ def test_payments_that_were_observed_count():
 
 def test_enrolled_people_are_recognised_as_by_the_template(tmp_path):
     faces = synthetic_pictures.faces(20, 5, seed=3)
-    app = at.FaceVerifier(size=24, epochs=2, policy=at.Policy(false_accepts=0.2)).fit(faces, verbose=0)
+    app = at.load("face_verifier").set_policy(false_accepts=0.2)
     pictures, people = faces["image"], faces["person"]
     for name in np.unique(people)[:2]:
         app.enrol(str(name), pictures[people == name][:3])
