@@ -220,7 +220,6 @@ class LiteRT:
         self._interpreter = interpreter
         given = {name: plain for name, plain in plain_names(inputs).items() if plain in details}
         names = plain_names(outputs)
-        self._made = content, list(given), outputs
         if set(details) != set(given.values()) or set(told) != set(names.values()):
             raise ValueError("the LiteRT file has other inputs or outputs than the graph")
         kinds = {plain: np.dtype(detail["dtype"]) for plain, detail in details.items()}
@@ -242,10 +241,6 @@ class LiteRT:
             run.invoke()
             answers = [run.get_tensor(place) for _, place in self._outputs]
         return {name: _text(answer) for (name, _), answer in zip(self._outputs, answers, strict=True)}
-
-    def copy(self) -> "LiteRT":
-        """Another one of the same file, which can run beside this one."""
-        return LiteRT(*self._made)
 
     def _fit(self, shapes: dict[int, tuple[int, ...]]) -> None:
         """Makes room for inputs of other shapes than those asked last."""

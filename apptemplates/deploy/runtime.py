@@ -12,6 +12,7 @@ fraud.predict_one({...})                  # what the template's own predict_one 
 import importlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from apptemplates.deploy import folder as layout
 from apptemplates.deploy.arrays import UnsafeFile, read_arrays
 from apptemplates.deploy.fast import LiteRT, Onnx, differing
 from apptemplates.deploy.folder import STATE, ArchiveError
-from apptemplates.deploy.rows import Rows
+from apptemplates.deploy.rows import asked
 from apptemplates.inference import one
 
 
@@ -38,7 +39,7 @@ class Runtime:
 
     def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT | Onnx) -> None:
         self.name, self._answering, self._call = name, answering, call
-        self._call_each = Rows(call, call.copy) if isinstance(call, LiteRT) else call  # ONNX takes any number of rows
+        self._call_each = partial(asked, call) if isinstance(call, LiteRT) else call  # ONNX takes any number of rows
         self.query, self.answer = Schema.from_json(saved["query"]), Schema.from_json(saved["answer"])
         self._lock = threading.Lock()
 

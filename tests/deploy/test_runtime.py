@@ -55,7 +55,7 @@ def test_many_queries_are_each_answered_as_if_alone(entry):
     query, light = QUERIES[entry.file], runtime.load(entry.file)
     expected = light.predict_one(query)
     first, bad, *others = light.predict([query, dict.fromkeys(query, object()), *[query] * 8])
-    assert list(first) == list(expected) and len(others) == 8  # enough to be shared by the cores
+    assert list(first) == list(expected) and len(others) == 8
     for answer in (first, *others):
         assert all(close(answer[name], expected[name]) for name in expected), (answer, expected)
     assert bad["problem"] and all(value is None for name, value in bad.items() if name != "problem")
