@@ -65,6 +65,16 @@ def settle(owner: str, name: str, hint: Any, value: Any) -> Any:
     return value
 
 
+def within(owner: str, name: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Refuses a number that is not in low..high; the unit follows the range in the message.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not low <= value <= high:
+        raise ValueError(f"{owner}: {name} must be {low:,} to {high:,}{unit}. Received: {value!r}.")
+
+
 def lengths(owner: str, name: str, durations: Iterable[str]) -> list[int]:
     """Stretches of time such as "7D" in microseconds.
 

@@ -30,6 +30,19 @@ def moments(features: np.ndarray, place: np.ndarray, classes: int) -> tuple[np.n
     return means.astype("float32"), spread.astype("float32")
 
 
+def met_again(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Where the features of all classes lie once some were met (again): such a class lies between then and now.
+
+    Args:
+        before: (members, c, d) means of the classes known before, NaN for a class without features.
+        now: (members, more, d) means of what was met, NaN for a class that was not; the first c are those of `before`.
+    """
+    known = before.shape[1]
+    again = now[:, :known]
+    both = np.where(np.isfinite(before), (before + again) / 2, again)
+    return np.concatenate([np.where(np.isfinite(again), both, before), now[:, known:]], axis=1)
+
+
 def grown(
     kernel: np.ndarray,
     bias: np.ndarray,

@@ -42,3 +42,10 @@ def test_moments_of_a_class_that_is_not_there():
         np.zeros((MEMBERS, 12, 4)), np.zeros((MEMBERS, 4)), means, spread, {}, np.random.default_rng(0)
     )
     assert np.isfinite(layer[0]).all()
+
+
+def test_a_class_that_is_met_again_lies_between_then_and_now():
+    before = np.stack([np.stack([np.zeros(2), np.full(2, 4.0), np.full(2, np.nan)])])
+    now = np.stack([np.stack([np.full(2, np.nan), np.full(2, 6.0), np.ones(2), np.full(2, 7.0)])])
+    found = last_layer.met_again(before, now)
+    assert found[0, :, 0].tolist() == [0.0, 5.0, 1.0, 7.0]

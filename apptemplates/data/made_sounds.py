@@ -1,6 +1,6 @@
 """What is no command, made from what there is: silence, other words, and a stream of both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,44 @@ def background(places: Sequence[str] | None, rate: int, samples: int, owner: str
             f"{2 * samples / rate:g} are needed: name a file or a folder of recordings without a command."
         )
     return np.concatenate(found)
+
+
+def completed(
+    clips: np.ndarray,
+    spoken: np.ndarray,
+    weight: np.ndarray | None,
+    missing: Sequence[str],
+    quiet: tuple[str, str],
+    count: int,
+    noise: Callable[[], np.ndarray],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Clips, words and weights, and behind them those of made clips for the words that are missing.
+
+    Args:
+        clips: (n, samples) float32.
+        spoken: (n,) what is said in each.
+        weight: (n,) or None; a made clip weighs as the others do on average.
+        missing: Those of `quiet` that clips are made for.
+        quiet: The word for other words, and the one for silence.
+        count: Clips made for each.
+        noise: Gives background (m,); called where silence is made.
+        rng: For the draws.
+    """
+    if not missing:
+        return clips, spoken, weight
+    more = []
+    for word in missing:
+        silent = word == quiet[1]
+        made = (
+            silences(count, noise(), clips.shape[1], rng)
+            if silent
+            else others(count, clips[~np.isin(spoken, quiet)], rng)
+        )
+        more.append(sounds.levelled(made))
+    names = np.repeat(np.array(missing, object), count)
+    weight = None if weight is None else np.concatenate([weight, np.full(len(names), weight.mean())])
+    return np.concatenate([clips, *more]), np.concatenate([spoken, names]), weight
 
 
 def silences(count: int, noise: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:

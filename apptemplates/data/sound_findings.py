@@ -1,12 +1,30 @@
-"""What sounds show before anything is learned from them: lengths that speak of another rate."""
+"""What sounds show before anything is learned from them: copies, and lengths that speak of another rate."""
 
 from typing import Any
 
 import numpy as np
 
+from apptemplates.data import near_copies, picture_findings
 from apptemplates.data.preflight import Finding
 
 FACTOR = 1.8  # by which usual clips are longer or shorter than expected
+
+
+def of_clips(
+    given: np.ndarray, sounds: np.ndarray, labels: np.ndarray, columns: tuple[str, str], rate: int, seconds: float
+) -> list[Finding]:
+    """Sounds that are there twice, or nearly, and clips that seem to have another rate.
+
+    Args:
+        given: (n,) or (n, samples) of the column, as they came.
+        sounds: (n, samples) decoded.
+        labels: (n,) words.
+        columns: Names of the columns of sounds and of labels.
+        rate, seconds: As for `odd_lengths`.
+    """
+    decoded = sounds, labels, columns[1], "sound"
+    found = [*picture_findings.copies(*decoded), *near_copies.found_in(*decoded)]
+    return [*found, *odd_lengths(given, columns[0], rate, seconds)]
 
 
 def odd_lengths(clips: np.ndarray, column: str, rate: int, seconds: float) -> list[Finding]:

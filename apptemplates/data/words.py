@@ -22,6 +22,12 @@ def to_flags(words: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return table[place.ravel()]
 
 
+def to_places(words: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The number (n,) of each word among the names, int; -1 for one that is not among them."""
+    place_of = {name: place for place, name in enumerate(names)}
+    return np.array([place_of.get(word, -1) for word in words.tolist()], int)
+
+
 def from_flags(flags: np.ndarray, names: Sequence[str], nothing: str) -> np.ndarray:
     """The words (n,) of flags (n, c), object strings; a row without any flag reads as `nothing`."""
     kinds, place = np.unique(flags > 0, axis=0, return_inverse=True)

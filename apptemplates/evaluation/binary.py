@@ -44,6 +44,16 @@ def costs_of(policy: Policy, truth: Mapping[str, np.ndarray]) -> Costs | None:
     return truth[miss] if isinstance(miss, str) else miss, policy.cost_of_alarm or 0.0
 
 
+def both(chance: np.ndarray) -> tuple[tuple[str, str], np.ndarray]:
+    """The two classes, and the chance (n, 2) of each, from that of 1 (n,)."""
+    return ("0", "1"), np.stack([1 - chance, chance], axis=1)
+
+
+def at_stake(table: Mapping[str, np.ndarray], column: str | None) -> np.ndarray | float:
+    """What is at stake (n,) in each row, by its column; 0 where no column says so."""
+    return 0.0 if column is None else table[column]
+
+
 def pictures(truth: np.ndarray, probability: np.ndarray, costs: Costs | None, names: tuple[str, str]) -> list[Any]:
     """Precision and recall, scores of both kinds (`names`), and cost where there are costs."""
     drawn = [

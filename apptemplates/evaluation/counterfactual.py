@@ -1,11 +1,14 @@
 """What would have to be otherwise for a decision to be otherwise: the smallest change to columns that can change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from apptemplates.evaluation.wording import number
+from apptemplates.inference.columns import Column
+from apptemplates.layers import tabular
 
 Table = dict[str, np.ndarray]
 MOST = 3  # columns that are changed
@@ -42,17 +45,21 @@ def add(
     report: Any,
     margin: Callable[[Table], np.ndarray],
     inputs: Table,
-    values: Mapping[str, np.ndarray],
-    names: Mapping[str, str],
+    preprocessor: keras.Model,
+    columns: Sequence[Column],
     said: Table,
 ) -> None:
     """Adds to the table of an explanation what was said, and for its first 50 rows what would change that.
 
     Args:
         report: With a table of n rows.
-        margin, inputs, values, names: As for `smallest`.
+        margin, inputs: As for `smallest`.
+        preprocessor: Of `tabular.build_preprocessor`, which knows the usual values.
+        columns: Those that can change.
         said: Columns (n,) that hold the decision.
     """
+    values = tabular.usual_values(preprocessor, [(column.entry, column.kind) for column in columns])
+    names = {column.entry: column.name for column in columns}
     flips = smallest(margin, {name: column[:ROWS] for name, column in inputs.items()}, values, names)
     flips += [""] * (len(report.table) - len(flips))
     report.table = report.table.assign(**said, **{COLUMN: flips})

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from apptemplates.evaluation import binary, calibration, figures, metrics, selective, thresholds
+from apptemplates.evaluation.certainty import Stated
 from apptemplates.policy import Policy
 
 HIGH, LOW, ASK = "high risk", "low risk", "ask a human"
@@ -105,6 +106,22 @@ def log_odds(chance: np.ndarray | float) -> np.ndarray:
 def sureness(margin: np.ndarray) -> np.ndarray:
     """How sure (n,) a decision is, 0.5..1, from its margin in log odds."""
     return np.asarray(1 / (1 + np.exp(-np.abs(np.clip(margin, -60, 60)))), "float32")
+
+
+def stated(
+    decided: np.ndarray, margin: np.ndarray, truth: np.ndarray, chance: np.ndarray, temperature: float
+) -> Stated:
+    """What was decided, and how sure that was.
+
+    Args:
+        decided: (n,) bool, as if nobody was asked.
+        margin: (n,) in log odds, >= 0 where it is true.
+        truth: (n,) 0 or 1.
+        chance: (n,) of 1, calibrated by `temperature`.
+    """
+    return Stated(
+        wrong=decided != (truth > 0), sure=sureness(margin), truth=truth, chances=chance, temperature=temperature
+    )
 
 
 def group_offsets(margin: np.ndarray, group: np.ndarray, parity: float) -> dict[str, float]:

@@ -7,10 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import gammaincinv
 
+from apptemplates.data import made_sounds
 from apptemplates.evaluation.figures import BLUE, GREY, OURS, blank
-from apptemplates.inference import listening
+from apptemplates.inference import listening, sounds
 
 TAIL = 20  # of the surest false alarms, from which rarer ones are extrapolated
+LONGEST = 3600.0  # seconds without a command that are listened to, at most
 
 
 def heard_in(
@@ -37,10 +39,44 @@ def heard_in(
     decider = listening.Decider(known, [known.index(word) for word in quiet if word in known], threshold, pace)
     heard = []
     for start in range(0, len(ends), 256):
-        some = windows[ends[start : start + 256]]
-        chances = call({"sound": (some - some.mean(axis=1, keepdims=True)).astype(np.float32)})["chances"]
+        some = sounds.levelled(windows[ends[start : start + 256]])
+        chances = call({"sound": some.astype(np.float32)})["chances"]
         heard += [told for told in map(decider.look, chances) if told]
     return [*heard, *filter(None, [decider.end()])]
+
+
+def hours_for(clips: int, seconds: float) -> float:
+    """How many hours of what is no command to listen to, where there are so many clips of so many seconds each."""
+    return min(LONGEST, max(30.0, 6 * seconds * clips)) / 3600
+
+
+def peaks_in(
+    call: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    clips: np.ndarray,
+    noise: np.ndarray,
+    hours: float,
+    known: Sequence[str],
+    quiet: Sequence[str],
+    pace: listening.Pace,
+    threshold: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Chances (m,), highest first, of the commands that would be heard in a stream in which none is said.
+
+    Args:
+        call: The graph, as for `heard_in`.
+        clips: (n, k) that are no commands; the stream is made of them.
+        noise: (m,) background that they lie over.
+        hours: How long the stream is.
+        known: Words in the order of the chances.
+        quiet: Those that are no commands.
+        pace: Of the listening.
+        threshold: Mean chance from which a command is heard.
+        rng: For the draws of the stream.
+    """
+    samples = made_sounds.stream(3600 * hours, pace.rate, clips, noise, rng)
+    found = heard_in(call, samples, known, quiet, pace, threshold)
+    return np.sort([one.probability for one in found])[::-1]
 
 
 def least_chance(peaks: np.ndarray, hours: float, allowed: float) -> float:
@@ -86,6 +122,17 @@ def false_accepts(peaks: np.ndarray, least: float, hours: float) -> dict[str, An
 def most_an_hour(count: Any, hours: float) -> Any:
     """The upper end of the 95 % interval of events an hour, so many having been counted in so many hours (Poisson)."""
     return gammaincinv(np.asarray(count) + 1, 0.95) / hours
+
+
+def add(report: Any, found: np.ndarray, peaks: np.ndarray, hours: float, least: float) -> None:
+    """Adds to a report how often something is heard where no command is said, and how that goes with what is found.
+
+    Args:
+        report: It.
+        found, peaks, hours, least: As for `detection`.
+    """
+    report.figures.append(detection(found, peaks, hours, least))
+    report.notes |= false_accepts(peaks, least, hours)
 
 
 def detection(found: np.ndarray, peaks: np.ndarray, hours: float, least: float) -> Figure:

@@ -5,6 +5,7 @@ ties fall on one side together and a limit is never exceeded on the rows it was 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,33 @@ from apptemplates.policy import Policy
 # a share of a count may miss a whole number by rounding: 0.29 * 100 is 28.999999999999996
 ROUNDING = 1e-9
 LEAST = 1e-7  # a cost of 0 has no logarithm
+
+
+class Rule(NamedTuple):
+    """An alarm where probability x (by_value x value + fixed) >= threshold; the numbers of the layer `Alarm`.
+
+    Args:
+        by_value: 1 where a miss costs what is at stake in the row, else 0.
+        fixed: What it costs beside that.
+        threshold: From which product on.
+    """
+
+    by_value: float
+    fixed: float
+    threshold: float
+
+    def reached(self, chance: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+        """Whether (n,) chances are an alarm, with `value` at stake (n,) or in every row."""
+        return np.asarray(chance * (self.by_value * value + self.fixed) >= self.threshold)
+
+    def place(self, value: np.ndarray | float) -> np.ndarray | float:
+        """The chance from which a row is an alarm, with `value` at stake."""
+        return self.threshold / (self.by_value * value + self.fixed)
+
+    def margin(self, chance: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+        """How far (n,) what is at stake lies above the threshold, as a logarithm."""
+        weighed = np.maximum(chance.astype("float64") * (self.by_value * value + self.fixed), LEAST)
+        return np.asarray(np.log(weighed) - np.log(max(self.threshold, LEAST)))
 
 
 def by_cost(
@@ -112,8 +140,8 @@ def by_reviews(score: np.ndarray, per_day: float, days: float) -> float:
     return _lowest_above(score, score, int(min(np.floor(per_day * days + ROUNDING), len(score))))
 
 
-def by_policy(policy: Policy, held_out: Mapping[str, np.ndarray]) -> tuple[float, float, float]:
-    """The numbers of a decision: alarm where probability x (first x value + second) >= third.
+def by_policy(policy: Policy, held_out: Mapping[str, np.ndarray]) -> Rule:
+    """The rule by which to alarm.
 
     Costs weigh a calibrated probability as it is; a capacity or a rate is met on held-out rows.
 
@@ -136,13 +164,13 @@ def by_policy(policy: Policy, held_out: Mapping[str, np.ndarray]) -> tuple[float
     if allowed is None:
         cost = 1.0 if policy.cost_of_alarm is None else policy.cost_of_alarm
         miss = cost if policy.cost_of_miss is None else policy.cost_of_miss
-        return (1.0, cost, cost) if isinstance(miss, str) else (0.0, 1.0, cost / max(cost + miss, 1e-9))
+        return Rule(1.0, cost, cost) if isinstance(miss, str) else Rule(0.0, 1.0, cost / max(cost + miss, 1e-9))
     if by_value and value is None:
         raise ValueError("policy cost_of_miss names a column, but this folder was shared without it; give a number.")
     if not 0 < allowed < len(probability):
-        return 0.0, 1.0, 0.0 if allowed > 0 else 2.0  # all or none, of whatever will be asked
+        return Rule(0.0, 1.0, 0.0 if allowed > 0 else 2.0)  # all or none, of whatever will be asked
     scores = probability if value is None or not by_value else probability * value
-    return float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0)
+    return Rule(float(by_value), float(not by_value), by_reviews(scores.astype("float32"), allowed, 1.0))
 
 
 def by_odds(policy: Policy, odds: np.ndarray, case: np.ndarray) -> tuple[float, float]:

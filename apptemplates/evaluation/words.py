@@ -1,6 +1,7 @@
 """How good a recognizer of spoken commands is: in clips, and in noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from apptemplates.data.words import to_flags
 from apptemplates.evaluation import calibration, figures, metrics, picture_figures
 from apptemplates.evaluation.figures import BLUE, OURS, blank, height_of
 from apptemplates.evaluation.intervals import Metric
+from apptemplates.inference import sounds
 
 SNR = (20, 10, 5, 0)  # dB that a word is louder than the noise
 
@@ -60,12 +62,39 @@ def share(of: np.ndarray) -> float:
     return float(np.mean(of)) if len(of) else float("nan")
 
 
-def in_noise(sounds: np.ndarray, noise: np.ndarray, louder: float, rng: np.random.Generator) -> np.ndarray:
-    """Sounds (n, m) with a piece of background (k,) under each, so many dB softer than the sound."""
-    start = rng.integers(0, max(1, len(noise) - sounds.shape[1]), len(sounds))
-    hiss = np.stack([np.resize(noise[first : first + sounds.shape[1]], sounds.shape[1]) for first in start])
-    power = [np.mean(np.square(x, dtype="float64"), axis=1, keepdims=True) + 1e-10 for x in (sounds, hiss)]
-    return (sounds + hiss * np.sqrt(power[0] / power[1] * 10 ** (-louder / 10))).astype(np.float32)
+def in_noise(clips: np.ndarray, noise: np.ndarray, louder: float, rng: np.random.Generator) -> np.ndarray:
+    """Clips (n, m) with a piece of background (k,) under each, so many dB softer than the clip."""
+    start = rng.integers(0, max(1, len(noise) - clips.shape[1]), len(clips))
+    hiss = np.stack([np.resize(noise[first : first + clips.shape[1]], clips.shape[1]) for first in start])
+    power = [np.mean(np.square(x, dtype="float64"), axis=1, keepdims=True) + 1e-10 for x in (clips, hiss)]
+    return (clips + hiss * np.sqrt(power[0] / power[1] * 10 ** (-louder / 10))).astype(np.float32)
+
+
+def add_noise(
+    report: Any,
+    answer: Callable[[np.ndarray], np.ndarray],
+    clips: np.ndarray,
+    truth: np.ndarray,
+    noise: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Adds to a report how many clips are answered rightly in ever louder background, with 95 % intervals (Wilson).
+
+    Args:
+        report: Holds the accuracy without it.
+        answer: From clips (n, m) float32 to words (n,).
+        clips: (n, m) float32.
+        truth: (n,) what should be answered.
+        noise: (k,) background.
+        rng: For the pieces of it.
+    """
+    rows = {}
+    for louder in SNR:
+        right = (answer(sounds.levelled(in_noise(clips, noise, louder, rng))) == truth).astype(float)
+        low, high = calibration.wilson(right.mean(), np.array(len(right)))
+        rows[f"{louder} dB"] = Metric(float(right.mean()), float(low), float(high))
+    report.figures.append(in_noise_figure({"clean": report.metrics["accuracy"], **rows}))
+    report.notes |= {f"accuracy, {name}": metric for name, metric in rows.items()}
 
 
 # ---- pictures ----------------------------------------------------------------

@@ -53,6 +53,11 @@ def plan(kinds: Mapping[str, str], taken: Iterable[str] = ()) -> list[Column]:
     return columns
 
 
+def entry_of(columns: Iterable[Column], name: str) -> str:
+    """The graph input that a column became."""
+    return next(column.entry for column in columns if column.name == name)
+
+
 def encode(columns: Iterable[Column], table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The inputs: numbers and flags float32 (n,), categories str (n,), times and texts float32 (n, k).
 

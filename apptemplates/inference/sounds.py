@@ -241,6 +241,11 @@ def windowed(samples: np.ndarray, count: int) -> np.ndarray:
 # ---- another rate ------------------------------------------------------------
 
 
+def levelled(found: np.ndarray) -> np.ndarray:
+    """Sounds (n, samples) without their mean, which cheap microphones add and nobody hears."""
+    return found - found.mean(axis=1, keepdims=True)
+
+
 def resampled(samples: np.ndarray, old: int, new: int) -> np.ndarray:
     """Samples (n,) of one rate at another, without aliases: what the new rate can not hold is filtered out.
 

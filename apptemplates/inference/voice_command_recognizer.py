@@ -14,12 +14,7 @@ from apptemplates.inference.media import Undecodable
 def prepare(queries: Table, column: str, rate: int, samples: int) -> Table:
     """The sounds of a column as float32 (good, samples), and why others can not be read (n,)."""
     found, problems = sounds.load(queries[column], rate, samples)
-    return {"sound": levelled(found), PROBLEM: problems}
-
-
-def levelled(found: np.ndarray) -> np.ndarray:
-    """Sounds (n, samples) without their mean, which cheap microphones add and nobody hears."""
-    return found - found.mean(axis=1, keepdims=True)
+    return {"sound": sounds.levelled(found), PROBLEM: problems}
 
 
 def heard(
@@ -50,7 +45,7 @@ def heard(
     decider = listening.Decider(names, [place for place, name in enumerate(names) if name in quiet], least, pace)
 
     def look(window: np.ndarray) -> np.ndarray:
-        return call({"sound": levelled(window)})["chances"][0]  # type: ignore[no-any-return]
+        return call({"sound": sounds.levelled(window)})["chances"][0]  # type: ignore[no-any-return]
 
     try:
         yield from listening.listen(chunks, rate, look, decider, owner)

@@ -217,6 +217,23 @@ def resizing(network: keras.Model, shape: tuple[int, ...]) -> keras.Model:
     return keras.Model(pictures, network(kl.Resizing(height, width, antialias=smaller)(pictures)), name="teacher")
 
 
+def with_last_layer(network: keras.Model, kernel: np.ndarray, bias: np.ndarray, dropout: float) -> keras.Model:
+    """A network of `joined` with another last layer, in which all else is held as it is while that goes on learning.
+
+    Args:
+        network: From `joined`.
+        kernel: (members, 2 d, outputs).
+        bias: (members, outputs).
+        dropout: Before the last layer.
+    """
+    body = network.get_layer("backbone")
+    members, outputs = bias.shape
+    top = head(body.output_shape[1:], outputs, dropout, members)
+    top.get_layer("logits").set_weights([kernel, bias])
+    still(body)
+    return joined(body, top)
+
+
 def joined(body: keras.Model, top: keras.Model) -> keras.Model:
     """Backbone and head as one network from pictures to logits (n, members, outputs)."""
     pictures = keras.Input(body.input_shape[1:])

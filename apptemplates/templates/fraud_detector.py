@@ -28,12 +28,12 @@ from apptemplates.evaluation import (
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import fraud_detector as inference
-from apptemplates.inference.columns import GROUP, Column, threshold_column
+from apptemplates.inference.columns import GROUP, Column, entry_of, threshold_column
 from apptemplates.inference.facts import DAY
 from apptemplates.inference.history import History
-from apptemplates.layers import tabular
+from apptemplates.layers import table_networks, tabular
 from apptemplates.layers.decision import Alarm, Chance, Temperature, Unusualness
-from apptemplates.layers.ensemble import MeanLogit, member_logits, member_targets
+from apptemplates.layers.ensemble import MeanLogit
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
@@ -150,16 +150,11 @@ class FraudDetector(Template):
         fields |= dict.fromkeys(
             self.entities, Field("who or what took part in the payment", "category", role="entities")
         )
-        fields |= {
-            name: Field("group for the audit", "category", missing=True, sensitive=True) for name in self.sensitive
-        }
-        return Schema.of(fields | self.columns_)
+        return Schema.of(fields | mitigation.audited(self.sensitive) | self.columns_)
 
     @property
     def query(self) -> Schema:
-        own = threshold_column(vars(self))
-        fields = self.record.items()
-        asked = {name: replace(entry, role="") for name, entry in fields if not entry.sensitive or name == own}
+        asked = mitigation.asked(self.record, threshold_column(vars(self)))
         if self.label is not None:  # a label is never a feature, but serves later rows of the same table
             asked[self.label] = Field("whether it was a fraud", "flag", required=False, missing=True, lenient=True)
         return Schema.of(asked)
@@ -184,9 +179,6 @@ class FraudDetector(Template):
     def plan(self) -> list[Column]:
         """The columns that become inputs of the graph."""
         return inference.entries(self.roles, self.columns_)
-
-    def _entry(self, name: str) -> str:
-        return next(column.entry for column in self.plan if column.name == name)
 
     def prepare(self, queries: Table, state: History) -> Table:
         return inference.prepare(queries, state, self.roles, self.plan, threshold_column(vars(self)))
@@ -258,33 +250,29 @@ class FraudDetector(Template):
         return tabular.build_preprocessor(inputs, bins=BINS, important=frauds)
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
+        if self.label is not None:
+            return table_networks.ensemble(preprocessor, BINS, MEMBERS, (0.0, 0.1))
         features = keras.Input(preprocessor.output_shape[1:])
         x = tabular.ramps(features, preprocessor, BINS)
-        if self.label is None:
-            for width in (64, 16, 64):
-                x = kl.Dense(width, activation="relu")(x)
-            return keras.Model(features, kl.Dense(features.shape[1])(x), name="network")
-        return keras.Model(features, member_logits(x, MEMBERS, (128, 64), (0.0, 0.1)), name="network")
+        for width in (64, 16, 64):
+            x = kl.Dense(width, activation="relu")(x)
+        return keras.Model(features, kl.Dense(features.shape[1])(x), name="network")
 
     def passes(self, rows: int) -> int:
         return min(self.epochs, max(6, round(1.2e6 / rows)))  # on many rows fewer passes are enough
 
     def objective(self) -> dict[str, Any]:
-        loss: Any = "mse" if self.label is None else keras.losses.BinaryCrossentropy(from_logits=True)
-        if self.mitigate == "penalty":
-            loss = mitigation.penalty(self, MEMBERS)
-        rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=1e-3, clipnorm=1.0)
-        return {"optimizer": rule, "loss": loss, "steps_per_execution": 32}  # 32 steps a call: 3 times quicker
+        given = self.mitigate, MEMBERS, self.parity, self.learned_
+        loss = "mse" if self.label is None else mitigation.loss_of(*given)
+        return table_networks.objective(self.learning_rate, loss)
 
     def make_batches(self, part: Part, training: bool) -> Any:
         features = self._features(part.inputs)
         if self.label is None:
             clean = batches.shuffled(features, features, self.batch_size, training=training, seed=self.seed)
             return batches.with_swaps(clean, 0.15) if training else clean
-        fraud = part.records[self.label]
-        target = member_targets(fraud, MEMBERS, part.teacher, features)
-        if self.mitigate == "penalty":  # the loss must know whose chances it compares
-            target = mitigation.penalised(self, target, part, fraud)
+        group = mitigation.penalty_column(self.mitigate, self.sensitive)
+        target = mitigation.targets(part.records[self.label], features, part, MEMBERS, group, self.learned_)
         weight = part.records.get(WEIGHT)
         return batches.shuffled(features, target, self.batch_size, weight=weight, training=training, seed=self.seed)
 
@@ -304,28 +292,23 @@ class FraudDetector(Template):
             temperature.temperature.assign(fitted)
             self.learned_["temperature"] = fitted
             probability = Chance(name="probability")(calibrated)
-        value = keras.ops.zeros_like(probability) if self.amount is None else entries[self._entry(self.amount)]
-        given: dict[str, Any] = {}
-        self.valid_ = {"probability": fast.values(entries, probability, valid.inputs)}
-        groups = 0
-        if GROUP in valid.inputs:
-            self.valid_["record group"] = valid.inputs[GROUP].astype(object)
-            names, entries[GROUP], given["group"] = mitigation.group_input(valid.inputs[GROUP])
-            self.learned_["threshold groups"], groups = names, len(names) + 1
+        value = keras.ops.zeros_like(probability) if self.amount is None else entries[entry_of(self.plan, self.amount)]
+        own = mitigation.Grouped.of(valid.inputs)
+        self.valid_ = {"probability": fast.values(entries, probability, valid.inputs)} | own.known
+        self.learned_ |= own.learned
         if self.amount is not None:
             self.valid_["record amount"] = valid.records[self.amount]
         if self.time is not None:
             times = valid.records[self.time]
             self.valid_["days"] = np.array([max(1.0, (times.max() - times.min()).astype("int64") / DAY)])
-        alarm = Alarm(groups, name="alarm")(probability, value, **given)
-        return keras.Model(entries, {"probability": probability, "alarm": alarm})
+        alarm = Alarm(own.groups, name="alarm")(probability, value, **own.flags)
+        return keras.Model(entries | own.entries, {"probability": probability, "alarm": alarm})
 
     def _features(self, inputs: Table) -> np.ndarray:
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
     def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
-        chance = self.call_(inputs)["probability"]
-        return ("0", "1"), np.stack([1 - chance, chance], axis=1)
+        return binary.both(self.call_(inputs)["probability"])
 
     def frozen(self, part: Part) -> Frozen | None:
         if self.label is None:
@@ -339,7 +322,8 @@ class FraudDetector(Template):
         return () if self.amount is None else (self.amount,)
 
     def refuse_policy(self, policy: Policy) -> None:
-        mitigation.refuse_change(self, policy)
+        if self.is_fitted and policy != self.policy:
+            mitigation.refuse_change(self.name, self.mitigate, self.valid_)
         if self.label is None and (policy.cost_of_miss is not None or policy.cost_of_alarm is not None):
             raise ValueError(
                 "FraudDetector: costs need chances of fraud, which are not known with label=None; "
@@ -352,35 +336,29 @@ class FraudDetector(Template):
             )
 
     def apply_policy(self) -> None:
-        layer, known = self.model_.get_layer("alarm"), self.valid_
-        layer.set(*self._decision())
+        layer, known, rule = self.model_.get_layer("alarm"), self.valid_, self._rule
+        layer.set(*rule)
         if "record group" in known:  # shared without the groups, their offsets stay as they were saved
-            group, amount = known["record group"], known.get("record amount", 0.0)
-            of_group = risk.group_offsets(self._margin(known["probability"], amount), group, self.parity)
+            margin = rule.margin(known["probability"], known.get("record amount", 0.0))
+            of_group = risk.group_offsets(margin, known["record group"], self.parity)
             layer.of_group.assign(mitigation.in_order(self.learned_["threshold groups"], of_group))
 
-    def _decision(self) -> tuple[float, float, float]:
+    @property
+    def _rule(self) -> thresholds.Rule:
         assert self.policy is not None
         return thresholds.by_policy(self.policy, self.valid_)
 
-    def _margin(self, chance: np.ndarray, amount: np.ndarray | float) -> np.ndarray:
-        """How far (n,) what is at stake lies above the threshold, as a logarithm, before any group's offset."""
-        by_amount, fixed, threshold = self._decision()
-        weighed = np.maximum(chance.astype("float64") * (by_amount * amount + fixed), thresholds.LEAST)
-        return np.log(weighed) - np.log(max(threshold, thresholds.LEAST))
+    def _amounts(self, inputs: Table) -> np.ndarray | float:
+        """The amount (n,) of prepared payments; 0 where no column says it."""
+        return binary.at_stake(inputs, None if self.amount is None else entry_of(self.plan, self.amount))
+
+    def _offsets(self, inputs: Table) -> np.ndarray | float:
+        names = self.learned_.get("threshold groups", ())
+        return mitigation.offsets(inputs, names, self.model_.get_layer("alarm"))
 
     def _over(self, inputs: Table) -> np.ndarray:
         """The margin (n,) of prepared payments, their groups' offsets included: an alarm from 0 on."""
-        amount = 0.0 if self.amount is None else inputs[self._entry(self.amount)]
-        return self._margin(self.call_(inputs)["probability"], amount) + self._offsets(inputs)
-
-    def _offsets(self, inputs: Table) -> np.ndarray | float:
-        """The offset (n,) of each payment's group; 0 where all share one threshold."""
-        if GROUP not in inputs:
-            return 0.0
-        names, of_group = self.learned_["threshold groups"], self.model_.get_layer("alarm").of_group.numpy()
-        offsets = dict(zip(names, of_group[1:], strict=True))
-        return np.array([offsets.get(name, 0.0) for name in inputs[GROUP]])
+        return self._rule.margin(self.call_(inputs)["probability"], self._amounts(inputs)) + self._offsets(inputs)
 
     # ---- how it is judged --------------------------------------------------
 
@@ -397,24 +375,16 @@ class FraudDetector(Template):
         if self.label is None:
             return None
         fraud, chance = truth[self.label], answers["probability"]
-        by_amount, fixed, threshold = self._decision()
-        amount = 0.0 if self.amount is None else truth[self.amount]
-        place = threshold / (by_amount * amount + fixed) / np.exp(self._offsets(inputs))
+        place = self._rule.place(binary.at_stake(truth, self.amount)) / np.exp(self._offsets(inputs))
         margin = risk.log_odds(chance) - risk.log_odds(place)
-        return Stated(
-            wrong=answers["alarm"] != (fraud > 0),
-            sure=risk.sureness(margin),
-            truth=fraud,
-            chances=chance,
-            temperature=self.learned_["temperature"],
-        )
+        return risk.stated(answers["alarm"], margin, fraud, chance, self.learned_["temperature"])
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         if self.label is None:
             return []
         fraud, chance = truth[self.label], answers["probability"]
         drawn = binary.pictures(fraud, chance, self._costs(truth), ("others", "frauds"))
-        margin = self._margin(chance, 0.0 if self.amount is None else truth[self.amount])
+        margin = self._rule.margin(chance, binary.at_stake(truth, self.amount))
         for name in self.sensitive[:1]:
             drawn += risk.frontier_figures(fraud, margin, answers["alarm"], truth[name], name, "alarms")
         return drawn
@@ -437,9 +407,7 @@ class FraudDetector(Template):
             distance = np.abs(features - state["typical"]).mean(axis=1)
             return {"probability": distance / (1 + distance), "alarm": distance > np.quantile(distance, 0.99)}
         probability = binary.answer_logistic(state, features)
-        by_amount, fixed, threshold = self._decision()
-        amount = 0.0 if self.amount is None else inputs[self._entry(self.amount)]
-        return {"probability": probability, "alarm": probability * (by_amount * amount + fixed) >= threshold}
+        return {"probability": probability, "alarm": self._rule.reached(probability, self._amounts(inputs))}
 
     def make_explanation(self, records: Table) -> Any:
         inputs = self.prepare(records, self.state_)
@@ -458,7 +426,6 @@ class FraudDetector(Template):
             seed=self.seed,
         )
         free = [column for column in self.plan if column.name not in self.immutable]
-        values = tabular.usual_values(self.preprocessor_, [(column.entry, column.kind) for column in free])
         said = {"alarm": self.respond(inputs, self.call_, self.state_)["alarm"]}
-        counterfactual.add(report, self._over, inputs, values, {column.entry: column.name for column in free}, said)
+        counterfactual.add(report, self._over, inputs, self.preprocessor_, free, said)
         return report

@@ -1,6 +1,6 @@
 """Risk of anything in a table, such as a loan not paid back: a calibrated chance, a decision, and how even it is."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import keras
@@ -17,11 +17,11 @@ from apptemplates.evaluation import binary, calibration, counterfactual, fairnes
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import risk_scorer as inference
-from apptemplates.inference.columns import GROUP, Column, threshold_column
-from apptemplates.layers import tabular
+from apptemplates.inference.columns import GROUP, Column, entry_of, threshold_column
+from apptemplates.layers import table_networks, tabular
 from apptemplates.layers.classes import Unsure
 from apptemplates.layers.decision import Chance, Sureness, Temperature, Weighed
-from apptemplates.layers.ensemble import BlendedLogit, MeanLogit, member_logits, member_targets
+from apptemplates.layers.ensemble import BlendedLogit, MeanLogit
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
@@ -121,16 +121,13 @@ class RiskScorer(Template):
             fields[self.group] = Field("who the row belongs to", "id", role="group")
         if self.amount is not None:
             fields[self.amount] = Field("what is at stake", low=0, role="amount")
-        for name in self.sensitive:
-            fields[name] = Field("group for the audit", "category", missing=True, sensitive=True)
-        return Schema.of(fields | self.columns_)
+        return Schema.of(fields | mitigation.audited(self.sensitive) | self.columns_)
 
     @property
     def query(self) -> Schema:
         silent = {self.label, self.time, self.group}
-        asked = {name: replace(entry, role="") for name, entry in self.record.items() if name not in silent}
-        kept = {name: entry for name, entry in asked.items() if not entry.sensitive or name == self._threshold_column}
-        return Schema.of(kept)
+        asked = mitigation.asked(self.record, self._threshold_column)
+        return Schema.of({name: entry for name, entry in asked.items() if name not in silent})
 
     @property
     def answer(self) -> Schema:
@@ -188,26 +185,18 @@ class RiskScorer(Template):
         return preprocessor
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        features = keras.Input(preprocessor.output_shape[1:])
-        x = tabular.ramps(features, preprocessor, BINS)
-        return keras.Model(features, member_logits(x, MEMBERS, (128, 64), (0.2, 0.2)), name="network")
+        return table_networks.ensemble(preprocessor, BINS, MEMBERS, (0.2, 0.2))
 
     def passes(self, rows: int) -> int:
         return min(self.epochs, max(6, round(2e6 / rows)))  # on many rows fewer passes are enough
 
     def objective(self) -> dict[str, Any]:
-        rule = keras.optimizers.AdamW(self.learning_rate, weight_decay=1e-3, clipnorm=1.0)
-        loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
-        if self.mitigate == "penalty":
-            loss = mitigation.penalty(self, MEMBERS)
-        return {"optimizer": rule, "loss": loss, "steps_per_execution": 32}
+        loss = mitigation.loss_of(self.mitigate, MEMBERS, self.parity, self.learned_)
+        return table_networks.objective(self.learning_rate, loss)
 
     def make_batches(self, part: Part, training: bool) -> Any:
-        features = self._features(part.inputs)
-        happened = self._truth(part.records)
-        target = member_targets(happened, MEMBERS, part.teacher, features)
-        if self.mitigate == "penalty":  # the loss must know whose chances it compares
-            target = mitigation.penalised(self, target, part, happened)
+        features, group = self._features(part.inputs), mitigation.penalty_column(self.mitigate, self.sensitive)
+        target = mitigation.targets(self._truth(part.records), features, part, MEMBERS, group, self.learned_)
         weight = part.records.get(WEIGHT)
         return batches.shuffled(features, target, self.batch_size, weight=weight, training=training, seed=self.seed)
 
@@ -228,20 +217,17 @@ class RiskScorer(Template):
         fitted = calibration.fit_temperature(truth, held_out)
         temperature.temperature.assign(fitted)
         self.learned_["temperature"] = fitted
-        self.valid_ = {"odds": held_out / fitted, "truth": truth}
-        given: dict[str, Any] = {}
+        own = mitigation.Grouped.of(valid.inputs)
+        self.valid_ = {"odds": held_out / fitted, "truth": truth} | own.known
+        self.learned_ |= own.learned
+        given = own.flags
         if self.amount is not None:
             self.valid_["record amount"] = valid.records[self.amount]
-            given["value"] = entries[next(column.entry for column in self.plan if column.name == self.amount)]
-        groups = 0
-        if self._threshold_column is not None:
-            self.valid_["record group"] = valid.inputs[GROUP].astype(object)
-            names, entries[GROUP], given["group"] = mitigation.group_input(valid.inputs[GROUP])
-            self.learned_["threshold groups"], groups = names, len(names) + 1
-        margin = Weighed(groups, name="weighed_odds")(odds, **given)
+            given = {"value": entries[entry_of(self.plan, self.amount)], **given}
+        margin = Weighed(own.groups, name="weighed_odds")(odds, **given)
         refer = Unsure(name="refer_to_human")(Sureness(name="how_sure")(margin))
         chance = Chance(name="probability")(odds)
-        return keras.Model(entries, {"probability": chance, "margin": margin, "refer": refer})
+        return keras.Model(entries | own.entries, {"probability": chance, "margin": margin, "refer": refer})
 
     def _logit(self, features: Any) -> Any:
         """The network's logit blended with the linear one, from features (n, d)."""
@@ -259,8 +245,7 @@ class RiskScorer(Template):
         return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
     def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
-        chance = self.call_(inputs)["probability"]
-        return ("0", "1"), np.stack([1 - chance, chance], axis=1)
+        return binary.both(self.call_(inputs)["probability"])
 
     def frozen(self, part: Part) -> Frozen | None:
         words = ("= 0", "= 1") if self.event is None else (f"not {self.event}", f"= {self.event}")
@@ -273,7 +258,8 @@ class RiskScorer(Template):
         return () if self.amount is None else (self.amount,)
 
     def refuse_policy(self, policy: Policy) -> None:
-        mitigation.refuse_change(self, policy)
+        if self.is_fitted and policy != self.policy:
+            mitigation.refuse_change(self.name, self.mitigate, self.valid_)
 
     def apply_policy(self) -> None:
         assert self.policy is not None
@@ -303,14 +289,8 @@ class RiskScorer(Template):
         return risk.score(truth["happened"], answers["probability"], answers["decision"], costs)
 
     def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
-        margin = self.call_(inputs)["margin"]
-        return Stated(
-            wrong=(margin >= 0) != (truth["happened"] > 0),
-            sure=risk.sureness(margin),
-            truth=truth["happened"],
-            chances=answers["probability"],
-            temperature=self.learned_["temperature"],
-        )
+        margin, temperature = self.call_(inputs)["margin"], self.learned_["temperature"]
+        return risk.stated(margin >= 0, margin, truth["happened"], answers["probability"], temperature)
 
     def figures(self, truth: Table, answers: Answers) -> list[Any]:
         assert self.policy is not None
@@ -359,8 +339,6 @@ class RiskScorer(Template):
             seed=self.seed,
         )
         free = [column for column in self.plan if column.name not in self.immutable]
-        values = tabular.usual_values(self.preprocessor_, [(column.entry, column.kind) for column in free])
-        named = {column.entry: column.name for column in free}
         said = {"decision": self.respond(inputs, self.call_, self.state_)["decision"]}
-        counterfactual.add(report, lambda rows: self.call_(rows)["margin"], inputs, values, named, said)
+        counterfactual.add(report, lambda rows: self.call_(rows)["margin"], inputs, self.preprocessor_, free, said)
         return report

@@ -1,43 +1,29 @@
 """Spoken commands from sound: one clip at a time, or live from a stream that never ends."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import layers as kl
 
 from apptemplates import arguments, last_layer
 from apptemplates.contract import WEIGHT, Answers, Card, Part
-from apptemplates.data import (
-    batches,
-    made_sounds,
-    near_copies,
-    picture_findings,
-    preflight,
-    sound_augment,
-    sound_findings,
-    splits,
-    synthetic_sounds,
-)
+from apptemplates.data import made_sounds, preflight, sound_augment, sound_findings, splits, synthetic_sounds
+from apptemplates.data.clip_batches import ClipBatches
 from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table
-from apptemplates.data.words import to_flags
+from apptemplates.data.words import to_flags, to_places
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, classes, picture_explanation, sound_figures, streams, words
+from apptemplates.evaluation import calibration, classes, coarse, sound_explanation, streams, words
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
-from apptemplates.evaluation.intervals import Metric
 from apptemplates.inference import listening, sounds
 from apptemplates.inference import voice_command_recognizer as inference
-from apptemplates.layers import backbones
-from apptemplates.layers.classes import ClassChances, Unsure
-from apptemplates.layers.decision import Temperature
-from apptemplates.layers.sound import LogMel, SoundPicture
-from apptemplates.layers.sound_networks import listener
+from apptemplates.layers import backbones, sound_networks
+from apptemplates.layers.ensemble import held_fast
 from apptemplates.policy import Policy
 from apptemplates.template import Template
 
@@ -47,8 +33,6 @@ AUGMENT = {
 STEPS = 1500  # of learning at least, however few the clips are
 MOST_PASSES = 200
 DROPOUT = 0.4
-STREAM = 3600.0  # seconds without a command that the threshold is set on, at most
-PITCHES = (200, 1000, 4000)  # Hz that are marked in a picture of sound
 LEAST = 0.5  # chance below which a command is never accepted
 
 
@@ -125,10 +109,8 @@ class VoiceCommandRecognizer(Template):
             self.policy = Policy(false_accepts=1.0)
         roles = {role: getattr(self, role) for role in ("sound", "command", "speaker")}
         arguments.one_role_each(self.name, roles, set())
-        if not sounds.LOWEST <= self.rate <= 96_000:
-            raise ValueError(f"{self.name}: rate must be 1,000 to 96,000 samples a second. Received: {self.rate!r}.")
-        if not 0.2 <= self.seconds <= 10:
-            raise ValueError(f"{self.name}: seconds must be 0.2 to 10. Received: {self.seconds!r}.")
+        arguments.within(self.name, "rate", self.rate, sounds.LOWEST, 96_000, " samples a second")
+        arguments.within(self.name, "seconds", self.seconds, 0.2, 10)
         if self.unknown == self.silence:
             raise ValueError(
                 f"{self.name}: unknown and silence must be two words. Received: {self.unknown!r} for both."
@@ -161,13 +143,11 @@ class VoiceCommandRecognizer(Template):
 
     @property
     def answer(self) -> Schema:
-        return Schema.of(
-            {
-                "command": Field("what is said", "category"),
-                "probability": Field("chance of that", low=0, high=1),
-                "accepted": Field("a command, and sure enough", "flag"),
-                "problem": Field("why there is no answer", "text", missing=True),
-            }
+        return Schema(
+            command=Field("what is said", "category"),
+            probability=Field("chance of that", low=0, high=1),
+            accepted=Field("a command, and sure enough", "flag"),
+            problem=Field("why there is no answer", "text", missing=True),
         )
 
     @property
@@ -220,9 +200,8 @@ class VoiceCommandRecognizer(Template):
     # ---- how it learns -----------------------------------------------------
 
     def look(self, records: Table, inputs: Table) -> list[preflight.Finding]:
-        given = inputs["sound"], records[self.command], self.command, "sound"
-        found = [*picture_findings.copies(*given), *near_copies.found_in(*given)]
-        return [*found, *sound_findings.odd_lengths(records[self.sound], self.sound, self.rate, self.seconds)]
+        given, columns = (records[self.sound], inputs["sound"], records[self.command]), (self.sound, self.command)
+        return sound_findings.of_clips(*given, columns, self.rate, self.seconds)
 
     def split(self, records: Table) -> tuple[Table, Table]:
         if self.speaker is not None and len(np.unique(splits.owners(records[self.speaker]))) > 1:
@@ -241,16 +220,12 @@ class VoiceCommandRecognizer(Template):
         there = sorted(set(train.records[self.command].astype(str).tolist()))
         self.learned_["made"] = [word for word in self.quiet if word not in there]
         self.learned_["commands"] = [*(word for word in there if word not in self.quiet), *self.quiet]
-        sound = keras.Input((self.samples,), dtype="float32", name="sound")
-        picture = SoundPicture(name="picture")(LogMel(rate=self.rate, name="log_mel")(sound))
-        return keras.Model({"sound": sound}, picture, name="preprocessor")
+        return sound_networks.preprocessor(self.samples, self.rate)
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        body = listener(preprocessor.output_shape[1:], self.width, self.listeners)
-        return backbones.joined(body, self._head(body))
-
-    def _head(self, body: keras.Model) -> keras.Model:
-        return backbones.head(body.output_shape[1:], len(self.commands), DROPOUT, self.listeners)
+        body = sound_networks.listener(preprocessor.output_shape[1:], self.width, self.listeners)
+        top = backbones.head(body.output_shape[1:], len(self.commands), DROPOUT, self.listeners)
+        return backbones.joined(body, top)
 
     def passes(self, rows: int) -> int:
         return max(self.epochs, min(MOST_PASSES, self.epochs * 4, round(STEPS * self.batch_size / rows)))
@@ -261,25 +236,11 @@ class VoiceCommandRecognizer(Template):
 
     def _with_made(self, part: Part, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Sounds (m, samples), words (m,) and weights of a part, with the clips made for the words it lacks."""
-        clips, spoken = part.inputs["sound"], part.records[self.command]
-        rng = np.random.default_rng(seed)
-        count = max(1, len(clips) // max(1, len(self.commands) - len(self.learned_["made"])))
-        more, names = [], []
-        for word in self.learned_["made"]:
-            silent = word == self.silence
-            made = (
-                made_sounds.silences(count, self._noise(), self.samples, rng)
-                if silent
-                else made_sounds.others(count, clips[~np.isin(spoken, self.quiet)], rng)
-            )
-            more.append(inference.levelled(made))
-            names.append(np.full(count, word, object))
-        weight = part.records.get(WEIGHT)
-        if not more:
-            return clips, spoken, weight
-        added = sum(map(len, names))
-        weight = None if weight is None else np.concatenate([weight, np.full(added, weight.mean())])
-        return np.concatenate([clips, *more]), np.concatenate([spoken, *names]), weight
+        clips, missing = part.inputs["sound"], self.learned_["made"]
+        weight, rng = part.records.get(WEIGHT), np.random.default_rng(seed)
+        count = max(1, len(clips) // max(1, len(self.commands) - len(missing)))
+        given = clips, part.records[self.command], weight
+        return made_sounds.completed(*given, missing, self.quiet, count, self._noise, rng)
 
     def make_batches(self, part: Part, training: bool) -> Any:
         if training and part.teacher is not None and not self._complete(part.records, part.teacher):
@@ -287,24 +248,16 @@ class VoiceCommandRecognizer(Template):
         clips, spoken, weight = self._with_made(part, self.seed + (not training))
         truth = to_flags(spoken, self.commands).astype("float32")
         if training and part.teacher is not None:  # what was known before is held fast
-            old = part.teacher.output_shape[-1]
-            logits = fast.values(self.preprocessor_.input, part.teacher(self.preprocessor_.output), {"sound": clips})
-            known = truth[:, :old].any(axis=1)
-            told = np.asarray(keras.ops.softmax(logits[known])).mean(axis=1)  # by all listeners together
-            truth[known, :old] = 0.5 * truth[known, :old] + 0.5 * told
-        given = batches.shuffled(clips, truth, self.batch_size, weight=weight, training=training, seed=self.seed)
-        if training:
-            loose = np.isin(self.commands, self.quiet)
-            given = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed, loose)
-        given = given.map(self._pictured, num_parallel_calls=2)
-        given = sound_augment.hide(given, self._augment, self.seconds, self.seed) if training else given.cache()
-        return given.map(self._for_all)
+            said = part.teacher(self.preprocessor_.output)
+            truth = held_fast(truth, fast.values(self.preprocessor_.input, said, {"sound": clips}))
+        loose = np.isin(self.commands, self.quiet)
+        given = clips, truth, weight, self.batch_size
+        return self._batches.made(*given, members=self.listeners, training=training, loose=loose)
 
-    def _pictured(self, sound: Any, *rest: Any) -> Any:
-        return self.preprocessor_({"sound": sound}), *rest
-
-    def _for_all(self, picture: Any, target: Any, *weight: Any) -> Any:
-        return picture, keras.ops.repeat(target[:, None], self.listeners, axis=1), *weight
+    @property
+    def _batches(self) -> ClipBatches:
+        noise, seed = self._noise, self.seed
+        return ClipBatches(self.preprocessor_, self._augment, self.rate, self.seconds, noise, seed)
 
     # ---- how it goes on ----------------------------------------------------
 
@@ -318,60 +271,41 @@ class VoiceCommandRecognizer(Template):
         spoken = part.records[self.command].astype(str)
         fresh = [word for word in sorted(set(spoken.tolist())) if word not in self.commands]
         self.learned_["commands"] = [*self.commands, *fresh]
-        body, top = network.get_layer("backbone"), network.get_layer("head")
-        means, spread = self.valid_["feature means"], self.valid_["feature spread"]
-        here = {self.commands.index(word): int((spoken == word).sum()) for word in sorted(set(spoken))}
-        told = np.array([self.commands.index(word) for word in spoken])
-        features, place = self._features(network, part.inputs["sound"], told, max(4, 400 // len(spoken)))
-        now, _ = last_layer.moments(features, place, len(self.commands))
-        # a word heard again lies between where it lay and where it lies now
-        seen = [place for place in here if place < means.shape[1]]
-        means = np.concatenate([means, now[:, means.shape[1] :]], axis=1)
-        means[:, seen] = np.where(np.isfinite(means[:, seen]), (means[:, seen] + now[:, seen]) / 2, now[:, seen])
+        told = to_places(spoken, self.commands)
+        now, _ = self._moments(network, part.inputs["sound"], told, max(4, 400 // len(spoken)))
+        means, spread = last_layer.met_again(self.valid_["feature means"], now), self.valid_["feature spread"]
         self.valid_ = self.valid_ | {"feature means": means}
-        kernel, bias = top.get_layer("logits").get_weights()
-        grown = self._head(body)
-        rng = np.random.default_rng(self.seed)
-        grown.get_layer("logits").set_weights(last_layer.grown(kernel, bias, means, spread, here, rng))
-        backbones.still(body)
-        return backbones.joined(body, grown)
+        old, rng = network.get_layer("head").get_layer("logits").get_weights(), np.random.default_rng(self.seed)
+        kernel, bias = last_layer.grown(old[0], old[1], means, spread, Counter(told.tolist()), rng)
+        return backbones.with_last_layer(network, kernel, bias, DROPOUT)
 
-    def _features(
+    def _moments(
         self, network: keras.Model, clips: np.ndarray, place: np.ndarray, copies: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the last layer is given (n copies, listeners, d) for clips varied as in learning, and their classes."""
-        place = np.repeat(place, copies)
-        given = batches.shuffled(np.repeat(clips, copies, axis=0), place, 256, training=False, seed=self.seed)
-        varied = sound_augment.augment(given, self._augment, self.rate, self._noise(), self.seed)
-        pictures = np.concatenate([some for some, _ in varied.map(self._pictured).as_numpy_iterator()])
-        return backbones.seen(network, pictures), place
+        """`last_layer.moments` of clips (n, samples) of the classes `place` (n,), each varied so many times."""
+        features = backbones.seen(network, self._batches.varied(clips, copies))
+        return last_layer.moments(features, np.repeat(place, copies), len(self.commands))
 
     # ---- what it answers with ----------------------------------------------
 
     def build_decision(self, valid: Part) -> keras.Model:
         clips, spoken, _ = self._with_made(valid, self.seed + 1)
-        entries = self.preprocessor_.input
-        logits = kl.GlobalAveragePooling1D(name="mean_of_listeners")(self.network_(self.preprocessor_(entries)))
-        temperature = Temperature(name="temperature")
-        chances = ClassChances(name="chances")(temperature(logits))
-        unsure = Unsure(name="unsure")(kl.GlobalMaxPooling1D(name="highest")(kl.Reshape((-1, 1))(chances))[:, 0])
-        model = keras.Model(entries, {"chances": chances, "unsure": unsure})
-        known = np.isin(spoken.astype(str), self.commands)
-        truth = np.array([self.commands.index(word) for word in spoken[known]], int)
+        model = sound_networks.decision(self.preprocessor_, self.network_)
+        place = to_places(spoken, self.commands)
+        known = place >= 0
+        truth = place[known]
         judged = len(set(truth)) == len(self.commands) or "finetuned" not in self.learned_
         if judged and known.any():
-            held_out = fast.values(entries, logits, {"sound": clips[known]})
-            self.learned_["temperature"] = calibration.fit_temperature(truth, held_out)
-        temperature.temperature.assign(self.learned_.get("temperature", 1.0))
+            logits = fast.values(model.input, model.get_layer("mean_of_listeners").output, {"sound": clips[known]})
+            self.learned_["temperature"] = calibration.fit_temperature(truth, logits)
+        model.get_layer("temperature").temperature.assign(self.learned_.get("temperature", 1.0))
         if not judged:  # too few clips to set anything anew: what more was held out before decides on
             return model
-        other = clips[np.isin(spoken, self.quiet)]
-        hours = self._hours(len(clips))
-        heard = made_sounds.stream(3600 * hours, self.rate, other, self._noise(), np.random.default_rng(self.seed))
-        features, place = self._features(self.network_, clips[known], truth, max(1, 1000 // max(1, len(clips))))
-        means, spread = last_layer.moments(features, place, len(self.commands))
+        rng = np.random.default_rng(self.seed)
+        peaks, hours = self._peaks(fast.batch(model), clips, spoken, self._noise(), rng)
+        means, spread = self._moments(self.network_, clips[known], truth, max(1, 1000 // max(1, len(clips))))
         self.valid_ = {
-            "false accepts": self._peaks(model, heard),
+            "false accepts": peaks,
             "hours": np.array(hours),
             "feature means": means,
             "feature spread": spread,
@@ -381,23 +315,20 @@ class VoiceCommandRecognizer(Template):
     def network_in(self, model: keras.Model) -> keras.Model:
         return model.get_layer("network")
 
-    def _hours(self, clips: int) -> float:
-        """How long to listen to what is no command, where there are so many clips."""
-        return min(STREAM, max(30.0, 6 * self.seconds * clips)) / 3600
-
-    def _peaks(self, model: keras.Model, samples: np.ndarray) -> np.ndarray:
-        """Chances (m,) of the commands that would be heard in a stream where none is said, highest first."""
-        found = streams.heard_in(fast.batch(model), samples, self.commands, self.quiet, self._pace(), LEAST / 2)
-        return np.sort([one.probability for one in found])[::-1]
+    def _peaks(
+        self, call: Any, clips: np.ndarray, spoken: np.ndarray, noise: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, float]:
+        """`streams.peaks_in` a stream of those clips in which no command is spoken, and how many hours it lasts."""
+        hours, other = streams.hours_for(len(clips), self.seconds), clips[np.isin(spoken, self.quiet)]
+        given = other, noise, hours, self.commands, self.quiet, self._pace(), LEAST / 2, rng
+        return streams.peaks_in(call, *given), hours
 
     def chances(self, inputs: Table) -> tuple[tuple[str, ...], np.ndarray]:
         return self.commands, self.call_(inputs)["chances"]
 
     def frozen(self, part: Part) -> Frozen | None:
-        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, part.inputs)
-        place = [self.commands.index(word) if word in self.commands else -1 for word in part.records[self.command]]
-        seen = backbones.seen(self.network_, pictures)
-        return Frozen(seen.reshape(len(seen), -1), np.array(place), self.commands)
+        seen = backbones.seen(self.network_, self._pictures(part.inputs))
+        return Frozen(seen.reshape(len(seen), -1), to_places(part.records[self.command], self.commands), self.commands)
 
     # ---- how it decides ----------------------------------------------------
 
@@ -418,11 +349,11 @@ class VoiceCommandRecognizer(Template):
         return words.score(self._words(truth), answers, self.commands, self.quiet)
 
     def stated(self, truth: Table, inputs: Table, answers: Answers) -> Stated:
-        words_, names = self._words(truth), list(self.commands)
+        words_ = self._words(truth)
         return Stated(
             wrong=answers["command"] != words_,
             sure=answers["probability"],
-            truth=np.array([names.index(word) if word in names else -1 for word in words_]),
+            truth=to_places(words_, self.commands),
             chances=self.chances(inputs)[1],
             temperature=self.learned_.get("temperature"),
         )
@@ -439,62 +370,40 @@ class VoiceCommandRecognizer(Template):
         rng, noise, clean = np.random.default_rng(self.seed), self._noise(), inputs["sound"]
         spoken = self._words(truth)
         report.findings += words.never_learned(truth[self.command], self.command, self.commands, self.unknown)
-        rows = {"clean": report.metrics["accuracy"]}
-        for louder in words.SNR:
-            loud = inference.levelled(words.in_noise(clean, noise, louder, rng))
-            answers = self.respond({"sound": loud}, self.call_, self.state_)
-            right = (answers["command"] == spoken).astype(float)
-            low, high = calibration.wilson(right.mean(), np.array(len(right)))
-            rows[f"{louder} dB"] = Metric(float(right.mean()), float(low), float(high))
-        report.figures.append(words.in_noise_figure(rows))
-        report.notes |= {f"accuracy, {name}": metric for name, metric in rows.items() if name != "clean"}
-        answers = self.respond(inputs, self.call_, self.state_)
-        hours, other = self._hours(len(clean)), clean[np.isin(spoken, self.quiet)]
-        peaks = self._peaks(self.model_, made_sounds.stream(3600 * hours, self.rate, other, noise, rng))
-        said = ~np.isin(spoken, self.quiet)
+        words.add_noise(report, lambda some: self._said({"sound": some})["command"], clean, spoken, noise, rng)
+        peaks, hours = self._peaks(self.call_, clean, spoken, noise, rng)
+        answers, said = self._said(inputs), ~np.isin(spoken, self.quiet)
         found = np.where(answers["command"] == spoken, answers["probability"], 0.0)[said]
-        report.figures.append(streams.detection(found, peaks, hours, self._least))
-        report.notes |= streams.false_accepts(peaks, self._least, hours)
+        streams.add(report, found, peaks, hours, self._least)
+
+    def _said(self, inputs: Table) -> Answers:
+        return self.respond(inputs, self.call_, self.state_)
 
     def fit_baseline(self, train: Part) -> Table:
         truth = to_flags(train.records[self.command], self.commands)
-        return classes.fit_baseline(self._bands(train.inputs), truth, self.seed)
+        return classes.fit_baseline(coarse.bands(self._pictures(train.inputs)), truth, self.seed)
 
     def baseline(self, state: Table, inputs: Table) -> Answers:
         known = classes.Classes(self.commands, None, False, ())
-        chances = classes.answer_baseline(state, self._bands(inputs), known)
+        chances = classes.answer_baseline(state, coarse.bands(self._pictures(inputs)), known)
         unsure = chances.max(axis=1) < LEAST
         return inference.respond({"chances": chances, "unsure": unsure}, self.commands, self.quiet)
 
-    def _bands(self, inputs: Table) -> np.ndarray:
-        """Mean and spread of every band (n, 2 bands)."""
-        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)[..., 0] / 64 - 2
-        return np.concatenate([pictures.mean(axis=2), pictures.std(axis=2)], axis=1)
+    def _pictures(self, inputs: Table) -> np.ndarray:
+        """What the network is given (n, bands, frames, 1)."""
+        return fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
 
     def make_explanation(self, records: Table) -> Any:
         inputs = {"sound": self.prepare(records, self.state_)["sound"]}
-        answers = self.respond(inputs, self.call_, self.state_)
-        pictures = fast.values(self.preprocessor_.input, self.preprocessor_.output, inputs)
-        places = np.array([self.commands.index(word) for word in answers["command"]])
-        entry = keras.Input(pictures.shape[1:], name="picture")
-        layers = [self.model_.get_layer(name) for name in ("mean_of_listeners", "temperature", "chances")]
-        rest = keras.Model({"picture": entry}, {"chances": layers[2](layers[1](layers[0](self.network_(entry))))})
-        ask = fast.batch(rest)
-        return picture_explanation.explain(
+        answers = self._said(inputs)
+        return sound_explanation.explain(
             self.card.title,
-            self.network_.get_layer("backbone"),
-            keras.Sequential([self.network_.get_layer("head"), layers[0]]),
-            lambda some: ask({"picture": some.astype("float32")})["chances"],
-            np.rint(pictures).clip(0, 255).astype("uint8"),
-            places,
+            self.network_,
+            [self.model_.get_layer(name) for name in sound_networks.AFTER],
+            self.preprocessor_.get_layer("log_mel"),
+            self._pictures(inputs),
+            to_places(answers["command"], self.commands),
             {name: answers[name] for name in ("command", "probability", "accepted")},
             self.seed,
-            lambda maps: words.places_heard(maps, self.seconds),
-            "The answers were heard mostly in {}",
-            partial(sound_figures.heat_maps, seconds=self.seconds, pitches=self._rows_of(PITCHES)),
+            self.seconds,
         )
-
-    def _rows_of(self, pitches: Sequence[int]) -> dict[int, float]:
-        """At which row of a picture each pitch (Hz) lies, of those that it shows."""
-        bands = self.preprocessor_.get_layer("log_mel")
-        return {pitch: bands.bands - 0.5 - bands.band(pitch) for pitch in pitches if pitch < self.rate / 2}

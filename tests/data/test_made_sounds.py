@@ -63,3 +63,22 @@ def test_background_that_can_not_serve(tmp_path):
         made_sounds.background((str(tmp_path / "a.wav"),), 8000, 8000, "Test")
     with pytest.raises(DataError, match=r"Test: background .*none\.wav"):
         made_sounds.background((str(tmp_path / "none.wav"),), 8000, 8000, "Test")
+
+
+def test_clips_are_made_for_the_words_that_are_missing():
+    rng = np.random.default_rng(0)
+    clips, spoken = rng.normal(0, 0.1, (6, 800)).astype("float32") + 0.5, np.array(["go", "stop"] * 3, object)
+    quiet, weight = ("_unknown_", "_silence_"), np.arange(6.0)
+    given = clips, spoken, weight, ["_unknown_", "_silence_"], quiet, 4, lambda: NOISE
+    sounds, words, weights = made_sounds.completed(*given, np.random.default_rng(0))
+    assert sounds.shape == (14, 800) and (sounds[:6] == clips).all()
+    assert words.tolist() == [*spoken, *["_unknown_"] * 4, *["_silence_"] * 4]
+    assert weights[:6].tolist() == weight.tolist() and set(weights[6:]) == {2.5}
+    assert np.abs(sounds[6:].mean(axis=1)).max() < 1e-6
+
+    def never():
+        raise AssertionError("no silence is to be made")
+
+    only = made_sounds.completed(clips, spoken, None, ["_unknown_"], quiet, 4, never, np.random.default_rng(0))
+    assert len(only[0]) == 10 and only[2] is None
+    assert made_sounds.completed(clips, spoken, weight, [], quiet, 4, never, rng)[0] is clips

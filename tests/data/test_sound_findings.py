@@ -1,6 +1,6 @@
 import numpy as np
 
-from apptemplates.data.sound_findings import odd_lengths
+from apptemplates.data.sound_findings import odd_lengths, of_clips
 
 
 def found(clips, rate=16_000, seconds=1.0):
@@ -27,3 +27,11 @@ def test_what_has_a_rate_of_its_own_is_not_judged():
     clips[:] = ["a.wav", b"RIFF", (np.zeros(44_100, "float32"), 44_100)]
     assert found(clips) == []
     assert found(np.empty(0, object)) == []
+
+
+def test_copies_are_noticed_too():
+    clips = np.random.default_rng(0).normal(0, 0.1, (6, 8000)).astype("float32")
+    clips[5] = clips[0]
+    words = np.array(["go", "stop", "go", "stop", "go", "stop"], object)
+    codes = [one.code for one in of_clips(clips, clips, words, ("sound", "word"), 16_000, 1.0)]
+    assert {"two-labels", "same-sound", "odd-lengths"} <= set(codes)

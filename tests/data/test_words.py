@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apptemplates.data.words import from_flags, parts, to_flags
+from apptemplates.data.words import from_flags, parts, to_flags, to_places
 
 
 def test_words_and_flags_are_one_thing():
@@ -18,3 +18,8 @@ def test_edges():
     assert to_flags(np.array([], object), ("a",)).shape == (0, 1)
     assert from_flags(np.zeros((0, 2), bool), ("a", "b"), "none").tolist() == []
     assert to_flags(np.array([0, 1, 0]), ("0", "1")).tolist() == [[True, False], [False, True], [True, False]]
+
+
+def test_places_among_names():
+    assert to_places(np.array(["b", "c", "a"], object), ("a", "b")).tolist() == [1, -1, 0]
+    assert to_places(np.array([], object), ("a",)).dtype == int

@@ -21,3 +21,13 @@ def test_many_columns_and_more_rows_than_are_used():
     features = random.normal(size=(2000, 500)).astype("float32")
     learned = binary.fit_logistic(features, features[:, 3] > 0, seed=0, most=1000)
     assert ((binary.answer_logistic(learned, features) > 0.5) == (features[:, 3] > 0)).mean() > 0.8
+
+
+def test_both_classes_have_a_chance():
+    names, chances = binary.both(np.array([0.25, 1.0]))
+    assert names == ("0", "1") and chances.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_nothing_is_at_stake_where_no_column_says_so():
+    table = {"amount": np.array([3.0, 4.0])}
+    assert binary.at_stake(table, "amount").tolist() == [3.0, 4.0] and binary.at_stake(table, None) == 0.0

@@ -54,3 +54,9 @@ def test_numbers_are_those_of_the_answers_that_ask_nobody():
     found = risk.score(np.array([1, 0, 1, 0]), np.array([0.9, 0.1, 0.5, 0.6]), decision, (2.0, 1.0))
     assert found["accuracy"] == pytest.approx(2 / 3) and found["referred"] == 0.25
     assert found["cost per 1,000"] == pytest.approx(1000 / 3)
+
+
+def test_a_decision_is_as_sure_as_its_margin_is_far():
+    told = risk.stated(np.array([True, False, True]), np.array([3.0, -0.1, 0.2]), np.array([1, 1, 0]), np.ones(3), 1.2)
+    assert told.wrong.tolist() == [False, True, True] and np.argsort(told.sure).tolist() == [1, 2, 0]
+    assert told.temperature == 1.2 and told.sure.min() >= 0.5

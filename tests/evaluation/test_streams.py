@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from apptemplates.evaluation import streams
+from apptemplates.evaluation.report import Report
 from apptemplates.inference.listening import Pace
 
 KNOWN, QUIET = ("go", "stop", "_unknown_", "_silence_"), ("_unknown_", "_silence_")
@@ -55,3 +56,26 @@ def test_the_detection_curve_holds_the_threshold_in_use():
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (0.5, 0.5)
     assert (bound.get_xdata() > counted.get_xdata()).all()
     assert counted.get_ydata().max() == 0.75
+
+
+def test_few_clips_are_listened_to_for_half_a_minute_and_many_for_an_hour():
+    assert streams.hours_for(2, 1.0) == 30 / 3600
+    assert streams.hours_for(100, 1.0) == 600 / 3600
+    assert streams.hours_for(10_000, 1.0) == 1.0
+
+
+def test_what_is_heard_in_a_stream_without_commands_is_counted_for_the_report():
+    clips = np.sin(np.arange(1000) * np.linspace(1, 2, 5)[:, None]).astype("float32")
+    noise = RNG.normal(0, 0.01, 20_000).astype("float32")
+
+    def call(inputs):
+        loud = np.clip(inputs["sound"].std(axis=1), 0, 0.9)[:, None]
+        return {"chances": np.concatenate([loud, 0 * loud, (1 - loud) / 2, (1 - loud) / 2], axis=1)}
+
+    given = noise, 60 / 3600, KNOWN, QUIET, Pace(rate=1000, samples=1000), 0.3, np.random.default_rng(0)
+    peaks = streams.peaks_in(call, clips, *given)
+    assert len(peaks) > 3 and (np.diff(peaks) <= 0).all() and peaks.min() >= 0.3
+    report = Report("test")
+    streams.add(report, np.array([0.9, 0.0]), peaks, 60 / 3600, float(peaks[2]))
+    assert report.notes["false accepts in them"] == 3
+    assert len(report.figures) == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from apptemplates.evaluation import metrics
-from apptemplates.evaluation.thresholds import by_cost, by_false_alarms, by_recall, by_reviews
+from apptemplates.evaluation.thresholds import Rule, by_cost, by_false_alarms, by_recall, by_reviews
 
 
 def planted(rows, seed, decimals):
@@ -109,3 +109,13 @@ def test_bad_requests_are_one_sentence():
         by_reviews([], 1, 1)
     with pytest.raises(ValueError, match="truth, score"):
         by_cost([0.1, 0.2], [0, 1], 1, 1)
+
+
+@pytest.mark.parametrize("rule", [Rule(0.0, 1.0, 0.2), Rule(1.0, 5.0, 5.0)])
+def test_a_rule_says_one_thing_in_three_ways(rule):
+    random = np.random.default_rng(0)
+    chance, amount = random.random(500), random.exponential(50, 500)
+    reached = rule.reached(chance, amount)
+    assert 0 < reached.mean() < 1
+    assert (reached == (chance >= rule.place(amount))).all() and (reached == (rule.margin(chance, amount) >= 0)).all()
+    assert np.isfinite(Rule(0.0, 1.0, 0.0).margin(np.zeros(3), 0.0)).all()

@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from apptemplates.evaluation import words
 from apptemplates.evaluation.intervals import Metric
+from apptemplates.evaluation.report import Report
 
 KNOWN, QUIET = ("go", "stop", "_unknown_", "_silence_"), ("_unknown_", "_silence_")
 TRUTH = np.array(["go", "go", "stop", "stop", "_unknown_", "_silence_"], object)
@@ -53,3 +54,19 @@ def test_places_are_said_in_pitch_and_time():
     maps = np.zeros((2, 30, 50))
     maps[0, :5, 10], maps[1, 28, 40] = 1, 1  # the first row is the highest pitch
     assert words.places_heard(maps, 1.0) == ["high pitches around 0.2 s", "low pitches around 0.8 s"]
+
+
+def test_a_report_tells_how_many_clips_are_right_in_noise():
+    report = Report("test", metrics={"accuracy": Metric(1.0, 0.9, 1.0)})
+    clips = np.where(np.arange(40)[:, None] % 2, 0.0, 0.5) * np.sin(np.arange(4000))
+    truth = np.where(np.arange(40) % 2, "_silence_", "go")
+
+    def answer(some):
+        assert np.abs(some.mean(axis=1)).max() < 1e-6
+        return np.where(some.std(axis=1) > 0.1, "go", "_silence_")
+
+    words.add_noise(report, answer, clips, truth, RNG.normal(0, 0.2, 50_000), np.random.default_rng(1))
+    assert list(report.notes) == [f"accuracy, {louder} dB" for louder in words.SNR]
+    worst = report.notes["accuracy, 0 dB"]
+    assert worst.value == 1.0 and 0.85 < worst.low < 1.0
+    assert report.figures[0].get_label().startswith("Accuracy in noise")

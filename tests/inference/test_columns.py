@@ -7,7 +7,7 @@ import pytest
 
 from apptemplates.data import synthetic
 from apptemplates.data.schema import Field, Schema
-from apptemplates.inference.columns import MISSING, WORDS, Column, clock, encode, plan, words
+from apptemplates.inference.columns import MISSING, WORDS, Column, clock, encode, entry_of, plan, words
 
 KINDS = ("number", "flag", "category", "time", "text")
 
@@ -92,3 +92,8 @@ def test_features_say_which_column_they_come_from():
     assert Column("when", "time", "when").features() == ["hour of when", "weekday of when"]
     assert Column("n", "number", "n").features() == ["n"]
     assert Column("x", "text", "x").features() == ["x"] * WORDS
+
+
+def test_the_input_that_a_column_became():
+    columns = plan({"Sum (€)": "number", "temperature": "number"})
+    assert entry_of(columns, "Sum (€)") == "sum" and entry_of(columns, "temperature") == "temperature_column"

@@ -135,3 +135,16 @@ def test_imagenet_weights_serve_other_sides():
     other = backbones.backbone("MobileNet:0.25", "imagenet", (96, 96, 1))
     for one, two in zip(exact.get_weights(), other.get_weights(), strict=True):
         assert (one == two).all()
+
+
+def test_another_last_layer_leaves_what_comes_before_it():
+    body = backbones.backbone("small", None, (28, 28, 1), members=2)
+    network = backbones.joined(body, backbones.head(body.output_shape[1:], 3, 0.1, 2))
+    kernel, bias = network.get_layer("head").get_layer("logits").get_weights()
+    wider = np.pad(kernel, ((0, 0), (0, 0), (0, 1))), np.pad(bias, ((0, 0), (0, 1)), constant_values=-5.0)
+    grown = backbones.with_last_layer(network, *wider, 0.1)
+    before, after = network(pictures()).numpy(), grown(pictures()).numpy()
+    np.testing.assert_allclose(after[..., :3], before, atol=1e-5)
+    assert (after[..., 3] == -5.0).all() and grown.get_layer("backbone") is body
+    kinds = [layer for layer in body.layers if isinstance(layer, kl.BatchNormalization)]
+    assert kinds and not any(layer.trainable for layer in kinds)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from apptemplates.deploy.fast import Fast, batch
-from apptemplates.layers.ensemble import MeanLogit, MemberHeads, Members
+from apptemplates.layers.ensemble import MeanLogit, MemberHeads, Members, held_fast
 
 
 def exact(logits):
@@ -85,3 +85,11 @@ def test_ensemble_survives_saving_and_conversion(tmp_path):
         np.testing.assert_array_equal(again[name], expected[name])
         rows = np.concatenate([one({"features": features[i : i + 1]})[name] for i in range(40)])
         np.testing.assert_allclose(rows, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_teacher_knows_is_held_fast():
+    target = np.eye(3, dtype="float32")
+    logits = np.log(np.array([[[0.8, 0.2]] * 2, [[0.4, 0.6]] * 2, [[0.5, 0.5]] * 2], "float32"))  # it knows two classes
+    held = held_fast(target, logits)
+    np.testing.assert_allclose(held, [[0.9, 0.1, 0], [0.2, 0.8, 0], [0, 0, 1]], atol=1e-6)
+    assert (target == np.eye(3)).all()
