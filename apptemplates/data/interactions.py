@@ -1,14 +1,15 @@
-"""Who took what: lines of items, interactions held out, and rows of items that a network learns from."""
+"""Who took what: lines of items, what is refused, interactions held out, and rows that a network learns from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from apptemplates.data import splits
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import Table, rows, take
+from apptemplates.inference.recommender import MARK
 
 if TYPE_CHECKING:
     from apptemplates.data.preflight import Finding
@@ -47,6 +48,74 @@ def numbered(names: np.ndarray) -> np.ndarray:
         name.isascii() and name.isdigit() and len(name) < 16 and (name == "0" or name[0] != "0") for name in distinct
     )
     return names.astype(str).astype("int64") if plain else names
+
+
+# ---- what is refused -----------------------------------------------------------
+
+
+def refuse_choices(owner: str, choices: Mapping[str, Any]) -> None:
+    """Checks how interactions are to be learned from.
+
+    Args:
+        owner: Name of the template, for the message.
+        choices: By name: hold_out, learns, k, time, rating, scale and liked; see `templates.recommender`.
+
+    Raises:
+        ValueError: A choice is none of those that there are, or can not be meant together with another.
+    """
+    scale, liked = scale_of(choices["scale"]), choices["liked"]
+    checks = {
+        "hold_out": (choices["hold_out"] in HOLD_OUT, f"one of {', '.join(HOLD_OUT)}"),
+        "learns": (choices["learns"] in (None, "sequences", "sets"), "'sequences', 'sets' or None"),
+        "k": (1 <= choices["k"] <= 1000, "a whole number from 1 to 1,000"),
+        "scale": (len(scale) == 2 and scale[0] < scale[-1], "a lowest and a highest rating"),
+    }
+    for name, (good, wanted) in checks.items():
+        if not good:
+            raise ValueError(f"{owner}: {name} must be {wanted}. Received: {choices[name]!r}.")
+    if choices["learns"] == "sequences" and choices["time"] is None:
+        raise ValueError(f"{owner}: learns='sequences' needs times; name their column with time=.")
+    if liked is not None and choices["rating"] is None:
+        raise ValueError(f"{owner}: liked= is about ratings; name their column with rating=.")
+    if not scale[0] <= least_liked(scale, liked) <= scale[1]:
+        raise ValueError(f"{owner}: liked must lie on the scale {scale}. Received: {liked!r}.")
+
+
+def scale_of(scale: list[float] | None) -> list[float]:
+    """The lowest and the highest rating that was chosen, or the usual ones."""
+    return [1.0, 5.0] if scale is None else scale
+
+
+def least_liked(scale: list[float] | None, liked: float | None) -> float:
+    """The rating from which on an item counts as liked: the one that was chosen, or the middle of the scale."""
+    return sum(scale_of(scale)) / 2 if liked is None else liked
+
+
+def refuse(owner: str, table: Table, user: str, item: str) -> None:
+    """Checks that there is something to learn from interactions.
+
+    Args:
+        owner: Name of the template, for the message.
+        table: Canonical interactions.
+        user, item: Names of columns.
+
+    Raises:
+        DataError: There is but one user or one item, or the name of an item holds what stands between items of a list.
+    """
+    for role in (user, item):
+        if len(set(table[role].tolist())) < 2:
+            raise DataError(
+                f"{owner}: column {role!r} holds a single value ({table[role][0]!r}) in all "
+                f"{rows(table):,} rows; interactions of several users with several items are needed."
+            )
+    marked = next((name for name in table[item] if MARK in name), None)
+    if marked is not None:
+        raise DataError(
+            f"{owner}: item {marked!r} holds {MARK!r}, which stands between the items of a list; write it otherwise."
+        )
+
+
+# ---- what is held out ----------------------------------------------------------
 
 
 def in_order(table: Table, user: str, time: str | None) -> np.ndarray:
@@ -139,6 +208,15 @@ def packed(histories: Sequence[np.ndarray], places: int, last_only: bool = False
                 following[row, start:end] = piece[1:]
             start = end + 1
     return table, following
+
+
+def padded(histories: Sequence[np.ndarray], places: int) -> np.ndarray:
+    """The latest items of each history (n, places) int32, the last one at the last place, 0 where there are no more."""
+    filled = np.zeros((len(histories), places), "int32")
+    for row, found in enumerate(histories):
+        found = found[-places:]
+        filled[row, places - len(found) :] = found
+    return filled
 
 
 def odd_users(table: Table, user: str) -> "list[Finding]":

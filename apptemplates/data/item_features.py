@@ -1,16 +1,37 @@
 """What an item is like, as numbers: so that a new one can borrow from those that are like it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from apptemplates.data.schema import Schema
+from apptemplates.data import kinds
+from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table
 
 MOST = 500  # words of one column
 BLOCK = 2_000_000  # similarities at a time
 ALIKE = 5  # items a new one borrows from
+
+
+def guessed(names: Collection[str], table: Table) -> Schema:
+    """Those columns of a table that describe an item, with the kinds they seem to be of."""
+    return Schema.of(kinds.infer({name: column for name, column in table.items() if name in names}))
+
+
+def fields(names: Sequence[str], columns: Schema) -> Schema:
+    """The columns that describe an item, none of which must be there: numbers, flags, and categories, several of each.
+
+    Args:
+        names: Of the columns.
+        columns: With the kinds they seem to be of, where these are known already.
+    """
+    found = {}
+    for name in names:
+        kind = columns[name].kind if name in columns else "category"
+        kind = kind if kind in ("number", "flag") else "category"
+        found[name] = Field(name, kind, required=False, missing=True, several=kind == "category")
+    return Schema.of(found)
 
 
 def learn(items: Table, schema: Schema) -> dict[str, Any]:
@@ -63,3 +84,15 @@ def alike(new: np.ndarray, old: np.ndarray, number: int = ALIKE) -> tuple[np.nda
         rows[start : start + step] = best
         shares[start : start + step] = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
     return rows, shares
+
+
+def borrowed(items: Table, known: Mapping[str, Any], learned: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each item that was never learned from, the learned ones most like it: rows (new, k) and shares (new, k).
+
+    Args:
+        items: The features of all items, a row each, the learned ones first.
+        known: What `learn` gave.
+        learned: How many of them were learned from.
+    """
+    directions = encode(items, known)
+    return alike(directions[learned:], directions[:learned])

@@ -244,3 +244,11 @@ def top_rows(scores: np.ndarray, k: int) -> np.ndarray:
     found = np.take_along_axis(scores, part, axis=1)
     order = np.lexsort((part, -found), axis=1)
     return np.take_along_axis(part, order, axis=1)
+
+
+def as_lists(rows: np.ndarray) -> np.ndarray:
+    """The rows of (n, k) as n lists, (n,) objects."""
+    found = np.empty(len(rows), object)
+    for place, row in enumerate(rows.tolist()):
+        found[place] = row
+    return found

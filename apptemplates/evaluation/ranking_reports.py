@@ -1,13 +1,13 @@
 """Reports of a recommender: beside simple methods in one table, and because of what it recommends."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from apptemplates.data.preflight import Finding
-from apptemplates.evaluation import explanation_figures, faithfulness
+from apptemplates.evaluation import explanation_figures, faithfulness, simple_rankings
 from apptemplates.evaluation.report import Report
 
 Table = dict[str, np.ndarray]
@@ -28,23 +28,56 @@ def compare(report: Report, numbers: Mapping[str, Mapping[str, float]]) -> None:
     )
 
 
-def leak(late: int, people: int, until: int) -> Finding:
-    """What is to be said of people judged by interactions from before the latest one that was learned from.
+def leaks(begins: np.ndarray, until: int) -> list[Finding]:
+    """What is to be said where people are judged by interactions from before the latest one that was learned from.
 
     Args:
-        late: How many of them.
-        people: How many there are.
-        until: The latest moment learned from, in microseconds since 1970.
+        begins: The first moment (n,) that each of n people is judged by, in microseconds since 1970.
+        until: The latest moment learned from.
     """
+    late, people = int((begins < until).sum()), len(begins)
+    if not late:
+        return []
     moment = np.datetime64(until, "us").astype("datetime64[s]")
-    return Finding(
-        "learned-from-later",
-        "warning",
-        f"{late:,} of {people:,} users",
-        f"{late:,} of {people:,} users are judged by interactions from before {moment}, the latest one learned from: "
-        "the model knows what came after, so that the numbers flatter it",
-        "judge by later interactions, or fit to earlier ones alone",
-    )
+    return [
+        Finding(
+            "learned-from-later",
+            "warning",
+            f"{late:,} of {people:,} users",
+            f"{late:,} of {people:,} users are judged by interactions from before {moment}, the latest one learned "
+            "from: the model knows what came after, so that the numbers flatter it",
+            "judge by later interactions, or fit to earlier ones alone",
+        )
+    ]
+
+
+def tell_held_out(report: Report, headline: str, found: Mapping[str, float], tried: Mapping[str, float]) -> None:
+    """Notes how well each way ranked what was held out while learning.
+
+    Args:
+        report: To be added to.
+        headline: Name of the metric.
+        found: Its value by way, named with it.
+        tried: Its value by the kind of network, where there was a choice.
+    """
+    report.notes |= {f"held out while learning, {way}": value for way, value in found.items()}
+    for kind, value in tried.items():
+        report.notes[f"held out while learning, {headline} of {kind}"] = round(value, 4)
+
+
+def tell_ease(report: Report, ways: Iterable[str], chosen: bool) -> None:
+    """Notes why EASE does not stand in the table, or that its ridge was not chosen.
+
+    Args:
+        report: To be added to.
+        ways: The names of what stands there.
+        chosen: Whether EASE was tried while learning.
+    """
+    if not any(way.startswith("EASE") for way in ways):
+        most = f"{simple_rankings.COMPARED:,} items, and of people whose histories are kept"
+        report.notes["EASE alone"] = f"left out: it is for up to {most}"
+    elif not chosen:
+        report.notes["EASE alone"] = f"with its usual ridge of {simple_rankings.USUAL['strength']:.0f}, not chosen"
 
 
 def explain(title: str, inputs: Table, call: Callable[[Table], Table], catalogue: Any) -> Report:

@@ -1,15 +1,16 @@
-"""Closed forms that rank without gradients, and how much of one to blend with a network, chosen on held-out items.
+"""Closed forms that rank without gradients, chosen on held-out items.
 
 Histories are item rows from 1 in the order of time; scores have a column for each item.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from apptemplates.data.histories import Rows, judgeable
 from apptemplates.evaluation import ranking
 
 CLOSED = 6_000  # items up to which a weight for every pair is learned; beyond, each has its nearest alone
@@ -24,9 +25,9 @@ DECAYS = (1.0, 0.8, 0.5)
 WEIGHTS = (0.5, 0.75)  # powers by which the say of people with many items is lowered
 DROPOUTS = (0.0, 0.5, 0.7)  # shares of what each took that are thought away
 FAMES = (0.1, 0.0, 0.05, 0.15, 0.2)  # powers by which the scores of popular items are lowered, the usual one first
-SHARES = tuple(round(0.05 * step, 2) for step in range(21))  # of the network in the blend
 CELLS = 25_000_000  # scores that are judged at a time
-CLOSE = 0.002  # of NDCG, relative: as good as the best
+ASKED = 1000  # histories for which items are ranked at a time
+SAVED = 2_000_000  # bytes of item-kNN that a folder keeps
 
 
 def flags(histories: Sequence[np.ndarray], items: int, decay: float = 1.0) -> Any:
@@ -59,11 +60,19 @@ class Judged:
     items: int
 
     @classmethod
-    def of(cls, past: Sequence[np.ndarray], taken: Sequence[np.ndarray], k: int, items: int, seed: int) -> "Judged":
-        """Of as many of these people as fit into memory, drawn by chance."""
+    def of(cls, past: Rows, taken: Rows, k: int, items: int, seed: int) -> "Judged":
+        """Of as many of the people who can be judged as fit into memory, drawn by chance.
+
+        Args:
+            past: What each user had taken.
+            taken: What they took then.
+            k, items: As above.
+            seed: Of the draw.
+        """
+        people = judgeable(past, taken)
         most = max(1, CELLS // max(items, 1))
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(past))[:most])
-        return cls([past[i] for i in chosen], [taken[i] for i in chosen], k, items)
+        chosen = [people[i] for i in np.sort(np.random.default_rng(seed).permutation(len(people))[:most])]
+        return cls([past[user] for user in chosen], [taken[user] for user in chosen], k, items)
 
     def __len__(self) -> int:
         return len(self.past)
@@ -97,6 +106,16 @@ class Closed(NamedTuple):
     weights: tuple[np.ndarray, ...]
     chosen: dict[str, float]
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], weights: tuple[np.ndarray, ...] = ()) -> "Closed":
+        """The closed form of what `settings` gave, with these weights."""
+        chosen = dict(settings)
+        return cls(chosen.pop("kind"), weights, chosen)
+
+    def settings(self) -> dict[str, Any]:
+        """Its kind and what it was learned with, as plain JSON."""
+        return {"kind": self.kind, **self.chosen}
+
     def scores(self, histories: Sequence[np.ndarray], items: int) -> np.ndarray:
         """What it says of every item (n, items) after histories."""
         if len(self.weights) == 1:
@@ -120,6 +139,40 @@ def learn(histories: Sequence[np.ndarray], items: int, kind: str, ordered: bool,
         return Closed(kind, nearest(histories, items, chosen["shrink"], ordered), chosen)
     weights = ease(histories, items, *(chosen.get(name, 0.0) for name in ("strength", "weight", "dropout")))
     return Closed(kind, (weights * famous(histories, items, chosen.get("fame", 0.0)),), chosen)
+
+
+def of_share(
+    histories: Sequence[np.ndarray], judged: Judged, like: Closed, ordered: bool, share: float, rng: np.random.Generator
+) -> tuple[int, float]:
+    """How many people a share of everybody is, and the NDCG@k of a closed form that is learned from them alone.
+
+    Args:
+        histories: Item rows of everybody.
+        judged: By whom it is judged.
+        like: What it is learned like: a closed form whose kind and settings were chosen.
+        ordered: Whether histories are in the order of time.
+        share: Of everybody, at least two people.
+        rng: Draws them.
+    """
+    some = [histories[i] for i in rng.permutation(len(histories))[: max(2, round(share * len(histories)))]]
+    closed = learn(some, judged.items, like.kind, ordered, like.chosen)
+    return len(some), judged.ndcg(closed.scores(judged.past, judged.items))
+
+
+def plain_ease(
+    histories: Sequence[np.ndarray], items: int, ordered: bool, chosen: dict[str, float] | None
+) -> Closed | None:
+    """EASE alone, to compare with; None where there is nobody to learn from, or too many items.
+
+    Args:
+        histories: Item rows of everybody.
+        items: Number of all items.
+        ordered: Whether histories are in the order of time.
+        chosen: What it is learned with; None for what is usual.
+    """
+    if not histories or items > COMPARED:
+        return None
+    return learn(histories, items, "EASE", ordered, USUAL if chosen is None else chosen)
 
 
 def ease(
@@ -178,6 +231,13 @@ def nearest(histories: Sequence[np.ndarray], items: int, shrink: float, ordered:
         best = np.argsort(-value, kind="stable")[:number]
         rows[item + 1, : len(best)], weights[item + 1, : len(best)] = other[best] + 1, value[best]
     return rows, weights
+
+
+def few_nearest(histories: Sequence[np.ndarray], items: int, ordered: bool) -> dict[str, np.ndarray]:
+    """What `nearest` gives with a usual shrinkage, "near" and "weights": so few of each item that both stay small."""
+    number = max(1, min(50, SAVED // (8 * (items + 1))))
+    near, weights = nearest(histories, items, 5.0, ordered)
+    return {"near": near[:, :number], "weights": weights[:, :number]}
 
 
 def one_after_another(histories: Sequence[np.ndarray], items: int) -> Any:
@@ -281,22 +341,28 @@ def nearest_of_both(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) ->
     return rows, weights
 
 
-def share_of(judged: Judged, network: np.ndarray, closed: np.ndarray) -> tuple[float, dict[float, float]]:
-    """The share of the network in the blend that ranks the held-out items best, and NDCG@k of every share."""
-    ours, theirs = standard(network), standard(closed)
-    found = {share: judged.ndcg(share * ours + (1 - share) * theirs) for share in SHARES}
-    best = max(found.values())
-    good = [share for share, value in found.items() if value >= best * (1 - CLOSE)]
-    return good[len(good) // 2], found  # the middle of what is as good as the best
-
-
-def standard(scores: np.ndarray) -> np.ndarray:
-    """Scores (n, items) at mean 0 and spread 1 in every row."""
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    return centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + 1e-12)
-
-
 def popularity(histories: Sequence[np.ndarray], items: int) -> np.ndarray:
     """The share of people who took each item: (items,) float32."""
     count = np.bincount(np.concatenate([*histories, np.empty(0, int)]).astype(int), minlength=items + 1)[1:]
     return (count / max(len(histories), 1)).astype("float32")
+
+
+def ranked(closed: Closed, histories: np.ndarray, popular: np.ndarray, k: int) -> np.ndarray:
+    """The items (n, k) from 1 that a closed form ranks first, best first, as its graph does, which is slower.
+
+    Args:
+        closed: The closed form.
+        histories: (n, places) item rows, 0 where there are no more, negative where an item was not liked; items beyond
+            those that the closed form learned are passed over. What stands there is not ranked again.
+        popular: Scores (items,) for those who liked nothing.
+        k: How many; fewer where there are fewer items.
+    """
+    items, found = len(popular), []
+    for part in np.array_split(histories, max(1, len(histories) // ASKED)):
+        scores = closed.scores([row[(row > 0) & (row <= items)] for row in part], items)
+        for row, taken in enumerate(np.where(np.abs(part) <= items, part, 0)):
+            if not (taken > 0).any():
+                scores[row] = popular
+            scores[row, np.abs(taken[taken != 0]) - 1] = -np.inf
+        found.append(ranking.top_rows(scores, k) + 1)
+    return np.concatenate(found)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from apptemplates.layers.ranking import spread
+from apptemplates.layers.ranking import Simple, spread
 from apptemplates.layers.tabular import PACKAGE, TINY
 
 
@@ -156,6 +156,20 @@ class Followers(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "items": self.items, "number": self.number, "decay": self.decay}
+
+
+def closed_form(weights: tuple[np.ndarray, ...], items: int, decay: float, places: int) -> Simple:
+    """The layer "closed", `Together` or `Followers`, for the weights of a closed form.
+
+    Args:
+        weights: (items, items) alone; or rows and weights (items + 1, m) of the followers of each item.
+        items: Number of items.
+        decay: What an item counts as much less as one more was taken after it.
+        places: Of a history that `Followers` looks at.
+    """
+    if len(weights) == 1:  # a weight for every pair of items
+        return Simple(Together(name="closed"), weights, 0, decay)
+    return Simple(Followers(items, weights[0].shape[1], decay, name="closed"), weights, places)
 
 
 def flags(histories: Any, items: int) -> np.ndarray:

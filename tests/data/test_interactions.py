@@ -95,6 +95,11 @@ def test_only_the_last_step_is_asked_for():
     assert rows[rows > 0].min() == 1 and (rows == 18).sum() == 1
 
 
+def test_the_latest_items_stand_at_the_end():
+    rows = interactions.padded([np.arange(1, 6), np.array([7]), np.array([], int)], 3)
+    assert rows.tolist() == [[3, 4, 5], [0, 0, 7], [0, 0, 0]] and rows.dtype == "int32"
+
+
 def test_a_user_who_took_far_more_than_others_is_named():
     users = np.repeat(np.arange(60), 10).astype(str).astype(object)
     assert interactions.odd_users({"user": users}, "user") == []

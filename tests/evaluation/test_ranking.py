@@ -117,6 +117,11 @@ def test_neighbours_are_the_most_alike():
     np.testing.assert_allclose(np.take_along_axis(alike, rows, axis=1), weights, atol=1e-6)
 
 
+def test_lists_of_one_length_stay_lists():
+    lists = ranking.as_lists(np.array([["a", "b"], ["c", "d"]], object))
+    assert lists.shape == (2,) and lists.tolist() == [["a", "b"], ["c", "d"]]
+
+
 def test_top_rows_are_in_order():
     scores = np.array([[1.0, 3.0, 2.0, 3.0]])
     assert ranking.top_rows(scores, 3).tolist() == [[1, 3, 2]]

@@ -68,11 +68,54 @@ def test_order_is_learned_where_there_is_one():
     assert set(numbers) == {"EASE", "weighted EASE", "item-kNN"}
 
 
-def test_the_share_goes_to_what_is_right():
-    judged = Judged([rows(1)] * 4, [rows(2)] * 4, 1, 4)
-    right, wrong = np.tile([0.0, 5, 1, 1], (4, 1)), np.tile([0.0, 1, 5, 2], (4, 1))
-    assert simple_rankings.share_of(judged, right, wrong)[0] > 0.5
-    assert simple_rankings.share_of(judged, wrong, right)[0] < 0.5
+def test_only_people_of_whom_something_is_known_are_judged():
+    past = {"a": rows(1), "b": rows(), "c": rows(2)}
+    judged = Judged.of(past, {"a": rows(2), "b": rows(3), "c": rows(), "d": rows(1)}, 1, 4, 0)
+    assert [one.tolist() for one in judged.past] == [[1]] and [one.tolist() for one in judged.taken] == [[2]]
+
+
+def test_plain_ease_takes_what_was_chosen_or_is_usual(monkeypatch):
+    histories = [rows(1, 2), rows(2, 3)]
+    assert simple_rankings.plain_ease(histories, 3, False, None).chosen == simple_rankings.USUAL
+    chosen = {"strength": 50.0, "decay": 1.0}
+    np.testing.assert_array_equal(
+        simple_rankings.plain_ease(histories, 3, False, chosen).weights[0],
+        simple_rankings.ease(histories, 3, 50.0, 0.0),
+    )
+    assert simple_rankings.plain_ease([], 3, False, None) is None
+    monkeypatch.setattr(simple_rankings, "COMPARED", 2)
+    assert simple_rankings.plain_ease(histories, 3, False, None) is None
+
+
+def test_more_people_are_learned_from_the_larger_the_share():
+    histories = [(np.arange(start, start + 4) % 12) + 1 for start in range(12)] * 3
+    judged = Judged([one[:3] for one in histories], [one[3:] for one in histories], 1, 12)
+    like = simple_rankings.Closed.of({"kind": "item-kNN", "shrink": 1.0, "decay": 1.0})
+    assert like.settings() == {"kind": "item-kNN", "shrink": 1.0, "decay": 1.0}
+    few, all_ = (
+        simple_rankings.of_share(histories, judged, like, True, share, np.random.default_rng(0)) for share in (0.01, 1)
+    )
+    assert few[0] == 2 and all_[0] == 36 and 0 <= few[1] < all_[1]
+
+
+def test_a_closed_form_ranks_what_was_not_taken():
+    weights = np.zeros((4, 4), "float32")
+    weights[0] = [0, 3, 2, 1]
+    closed = simple_rankings.Closed("EASE", (weights,), {"decay": 1.0})
+    popular = np.array([0.1, 0.2, 0.3, 0.4])
+    # a history; one whose first item was not liked; nobody; and one of items that were never learned from
+    histories = np.array([[0, 1], [-2, 1], [0, 0], [9, -3]])
+    assert simple_rankings.ranked(closed, histories, popular, 2).tolist() == [[2, 3], [3, 4], [4, 3], [4, 2]]
+    assert simple_rankings.ranked(closed, histories[:0], popular, 2).shape == (0, 2)
+
+
+def test_few_nearest_are_the_first_of_all(monkeypatch):
+    histories = [rows(1, 2, 3, 4), rows(1, 2, 3), rows(1, 2)]
+    near, weights = simple_rankings.nearest(histories, 4, 5.0, False)
+    monkeypatch.setattr(simple_rankings, "SAVED", 2 * 8 * 5)
+    few = simple_rankings.few_nearest(histories, 4, False)
+    np.testing.assert_array_equal(few["near"], near[:, :2])
+    np.testing.assert_array_equal(few["weights"], weights[:, :2])
 
 
 def test_what_was_learned_before_is_kept_where_its_histories_are_gone():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import apptemplates as at
-from apptemplates.data import synthetic_shop
+from apptemplates.data import histories, synthetic_shop
 from apptemplates.data.schema import DataError
 from apptemplates.data.table import take
 from apptemplates.evaluation import ranking, simple_rankings
@@ -103,11 +103,11 @@ def test_plain_ease_stands_in_the_table_as_it_is(sets):
     report = sets.evaluate({name: LATER[name] for name in ("user", "item")})
     rows = report.table.set_index("ranked by")["NDCG@5"]
     queries, truth = sets.make_trials(sets.record.check("test", {n: LATER[n] for n in ("user", "item")})[0])
-    histories = sets._liked_rows(sets.state_)
+    liked = histories.liked_rows(sets.state_, sets.catalogue)
     weights = simple_rankings.ease(
-        list(histories.values()), sets.learned_["learned"], sets.learned_["EASE"]["strength"], 0.0
+        list(liked.values()), sets.learned_["learned"], sets.learned_["EASE"]["strength"], 0.0
     )
-    past = [histories.get(user, np.empty(0, int)) for user in queries["user"]]
+    past = [liked.get(user, np.empty(0, int)) for user in queries["user"]]
     scores = simple_rankings.flags(past, len(weights)) @ weights
     for row, taken in enumerate(past):
         scores[row, taken - 1] = -np.inf
@@ -116,15 +116,6 @@ def test_plain_ease_stands_in_the_table_as_it_is(sets):
     wanted = [[name for name in text.split("|") if name] for text in truth["taken"]]
     expected = ranking.score([wanted[row] for row in known], [lists[row] for row in known], 5)["NDCG@5"]
     assert len(known) == len(past) and rows["EASE alone"] == pytest.approx(expected, abs=1e-9)
-
-
-def test_plain_ease_compares_where_it_was_too_large_to_be_tried(sets, monkeypatch):
-    [chosen] = sets._plain_ease()
-    monkeypatch.setitem(sets.__dict__, "learned_", {n: v for n, v in sets.learned_.items() if n != "EASE"})
-    [usual] = sets._plain_ease()
-    assert usual.chosen == simple_rankings.USUAL != chosen.chosen
-    monkeypatch.setattr(simple_rankings, "COMPARED", sets.learned_["learned"] - 1)
-    assert sets._plain_ease() == ()
 
 
 def test_whom_nothing_is_known_of_gets_what_is_popular(app):
@@ -192,7 +183,7 @@ def test_ids_are_the_same_however_they_are_written(numbered):
 
 def test_duplicate_interactions_count_once(numbered, sets):
     assert len(numbered.state_.code) == len(sets.state_.code) + 1
-    ours, theirs = (np.sort(one._learned_parts()[1]) for one in (numbered, sets))
+    ours, theirs = (np.sort(one._blend.popular) for one in (numbered, sets))
     np.testing.assert_allclose(ours, theirs, atol=0.02)  # how popular items are
 
 
