@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+STEPS, FEWEST = 32, 8  # of a pass over text, and windows of a step, at least: a short text is gone through again
 COLD = 16  # one window of so many is learned as if nothing stood before it
 COPIED = 2**26  # bytes of a column that TensorFlow may hold a second time
 
@@ -141,6 +142,34 @@ def windows(
 
     total = count if steps is None else steps * batch_size
     return tf.data.Dataset.range(total).batch(batch_size, drop_remainder=training and total > batch_size).map(both)
+
+
+def lessons(
+    stream: np.ndarray,
+    length: int,
+    before: int,
+    batch_size: int,
+    *,
+    seed: int,
+    replay: np.ndarray | None = None,
+) -> "tf.data.Dataset[Any]":
+    """Windows to learn a text by: of a short one smaller batches, as many as of a longer one.
+
+    Args:
+        stream: (n,) tokens, more than a window of them.
+        length: Places that are learned in a window.
+        before: Tokens in front of them.
+        batch_size: Windows in a batch, at most.
+        seed: Of the draw.
+        replay: Tokens that were learned before, of which half of what is seen is drawn; where there are too few for two
+            windows, none.
+    """
+    size = int(np.clip(len(stream) // (STEPS * length), min(FEWEST, batch_size), batch_size))
+    steps = max(STEPS, len(stream) // (size * length))
+    found = windows(stream, length, before, size, training=True, seed=seed, steps=steps)
+    if replay is None or len(replay) <= 2 * length:
+        return found
+    return side_by_side(found, windows(replay, length, before, size, training=True, seed=seed, steps=steps))
 
 
 def side_by_side(first: "tf.data.Dataset[Any]", second: "tf.data.Dataset[Any]") -> "tf.data.Dataset[Any]":

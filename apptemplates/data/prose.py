@@ -203,6 +203,32 @@ def hold_out(column: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
     return halves  # type: ignore[return-value]
 
 
+def refuse_short(what: str, number: int, unit: str, least: int, context: int) -> None:
+    """Refuses text that is too short for a context.
+
+    Args:
+        what: Who asks, and of what text, as the error begins.
+        number: How much there is of it.
+        unit: In which that is counted.
+        least: How much is needed.
+        context: Tokens that a model looks back.
+
+    Raises:
+        DataError: There is less.
+    """
+    if number < least:
+        raise DataError(
+            f"{what} has {number:,} {unit}, at least {least:,} are needed with context={context}; give more text, or "
+            "choose a smaller context."
+        )
+
+
+def portion(column: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, float]:
+    """Passages that are like all of them, of about so many characters at most, and the share that they are."""
+    share = most / max(1, sum(map(size_of, column)))
+    return (column, 1.0) if share >= 1 else (hold_out(column, share, seed)[1], share)
+
+
 def parted(passages: list[Any], size: float) -> tuple[list[Any], list[Any]]:
     """Passages of one text up to so many characters, and those after; at the end of a line where one is near."""
     first: list[Any] = []

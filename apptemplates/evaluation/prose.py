@@ -1,16 +1,23 @@
 """How good a language model of text is: surprise, calibration, samples, and what of them is copied."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from apptemplates.evaluation import figures, metrics
+from apptemplates.evaluation.diagnosis import Growing
+from apptemplates.inference.foresight import Foresight, lines_of
+from apptemplates.inference.kneser_ney import MOST, KneserNey
+from apptemplates.inference.tokens import Tokens
 
 SPAN = 50  # characters of a passage that counts as copied
 HOT = (0.5, 0.8, 1.0)  # temperatures of the samples
+SAMPLE = 300  # characters of a sample
+LOOKED = 200  # passages that are looked at token by token, at most
+PIECES = 256  # of a text, of which a learning curve draws some
 
 
 def score(truth: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -110,20 +117,39 @@ def by_place(place: np.ndarray, nats: np.ndarray, context: int) -> Figure:
     return figure
 
 
+def look_closer(report: Any, model: Foresight, inputs: Mapping[str, np.ndarray]) -> None:
+    """Adds to a report how far the chance of the likeliest next token can be believed, and what reading more brings.
+
+    Args:
+        report: Gets numbers of calibration, and two figures.
+        model: Judges.
+        inputs: What `prepare` made of the trials, of which the first are looked at.
+    """
+    few = {name: column[:LOOKED] for name, column in inputs.items()}
+    found = model.foresee(*lines_of(few, model.shape))
+    sure, right = zip(*(certainty(one.mixed(model.share), one.token) for one in found), strict=True)
+    numbers, picture = next_character(np.concatenate(sure), np.concatenate(right))
+    report.calibration |= numbers
+    context = model.shape.context
+    report.figures += [picture, by_place(*model.by_place(few["then"][:, :context]), context)]
+
+
 def samples(
-    report: Any, write: Callable[[Sequence[float]], Sequence[str]], source: str | None, number: int = 3
+    report: Any, write: Callable[[dict[str, list[Any]]], Iterable[str]], source: str | None, number: int = 3
 ) -> None:
     """Adds samples at several temperatures to a report: how varied they are, and how much of them is copied.
 
     Args:
         report: Gets a table and notes.
-        write: From temperatures to a text of each.
+        write: From queries to a text of each.
         source: What was learned from; None where it is not kept.
         number: Of samples of each temperature.
     """
     import pandas as pd
 
-    found, written = [], list(write([temperature for temperature in HOT for _ in range(number)]))
+    hot = [temperature for temperature in HOT for _ in range(number)]
+    queries: dict[str, list[Any]] = {"prompt": [""] * len(hot), "temperature": hot, "seed": list(range(len(hot)))}
+    found, written = [], list(write({**queries, "length": [SAMPLE] * len(hot)}))
     for place, temperature in enumerate(HOT):
         texts = written[place * number : (place + 1) * number]
         whole = "\n".join(texts)
@@ -139,3 +165,31 @@ def samples(
     if source is None:
         report.notes["copied"] = "not known: the text that was learned from is not kept in this folder"
     report.table = pd.DataFrame(found)
+
+
+def growing(
+    stream: np.ndarray, held_out: np.ndarray, coder: Tokens, order: int, piece: int, method: str, score: str
+) -> Growing:
+    """What counted n-grams learn from shares of a text, each drawn in pieces from all over it.
+
+    Args:
+        stream: (m,) its tokens.
+        held_out: (k,) tokens that are to be foreseen.
+        coder: Tokens to text.
+        order: Tokens of the longest n-gram.
+        piece: Tokens of a piece, at least.
+        method: What such a model is called.
+        score: What nats a character are called.
+    """
+    characters = len(coder.decode(held_out[1:].tolist()))
+    stream = stream[:MOST]
+    pieces = np.array_split(stream, max(1, min(PIECES, len(stream) // piece)))
+
+    def learn(share: float, rng: np.random.Generator) -> tuple[int, float]:
+        drawn = rng.permutation(len(pieces))[: max(1, round(share * len(pieces)))]
+        some = np.concatenate([pieces[place] for place in np.sort(drawn)])
+        counts = KneserNey.fit(some, order, coder.size)
+        nats = counts.nats(held_out, 1) * (len(held_out) - 1) / max(1, characters)
+        return len(coder.decode(some.tolist())), nats
+
+    return Growing(learn, "characters", method, score)

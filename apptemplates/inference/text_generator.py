@@ -236,6 +236,24 @@ def write(prompts: Table, writers: list[Writer], call: Call, counts: Counted, sh
         yield len(alive)
 
 
+def pieces(inputs: Table, call: Call, counts: Counted, coder: Tokens, shape: Shape) -> Iterator[str]:
+    """What is written after the first prompt, in pieces as they are known.
+
+    Args:
+        inputs: What `prepare` made of it.
+        call: The graph of one step.
+        counts: The counted n-grams.
+        coder: Tokens to text.
+        shape: Of the model.
+    """
+    writer = Writer.of(inputs, 0, coder, shape)
+    given = 0
+    for _ in write(inputs, [writer], call, counts, shape):
+        if len(writer.shown) > given:
+            yield writer.shown[given:]
+            given = len(writer.shown)
+
+
 def judge(inputs: Table, call: Call, counts: Counted, shape: Shape) -> np.ndarray:
     """The nats (n,) of all of `then` after each prompt, read step by step."""
     tokens, starts, ends = spans(inputs)

@@ -131,6 +131,13 @@ def opened(note: Mapping[str, Any]) -> Tokens:
     return Characters(note["letters"]) if note["kind"] == "character" else BytePairs(json.dumps(note["content"]))
 
 
+def beginning(coder: Tokens, ends: bool) -> int:
+    """The token that stands before a text of which nothing is known, by whether it was learned where texts end."""
+    newline = coder.encode("\n")
+    # else the beginning of a line is most like that of a text
+    return int(BOUNDARY if ends or newline[0] == UNKNOWN else newline[0])
+
+
 def code_points(text: str) -> np.ndarray:
     """The Unicode code points (n,) uint32 of a text."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)

@@ -5,7 +5,8 @@ with the keys and values of the places before it given (to write on).
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,6 +16,23 @@ from apptemplates.layers.sequence import FAR
 from apptemplates.layers.tabular import PACKAGE, TINY
 
 CAP = 20.0  # logits lie within this
+
+
+class Size(NamedTuple):
+    """How large a network is: its width, blocks and heads, and the tables of hashed n-grams."""
+
+    width: int
+    blocks: int
+    heads: int
+    rows: int
+    each: int
+
+
+SIZES = {
+    "tiny": Size(96, 3, 3, 1021, 16),
+    "small": Size(128, 4, 4, 16_381, 32),
+    "medium": Size(256, 6, 8, 16_381, 64),
+}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -333,6 +351,15 @@ def whole(parts: dict[str, Any], features: int) -> Any:
     """A `keras.Model` named "network" from features (n, t, features) to logits (n, t, v) at every place."""
     entry = keras.Input((None, features), dtype="int32", name="features")
     return keras.Model(entry, logits(parts, entry)[0], name="network")
+
+
+def reader(network: Any, preprocessor: Any, length: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A network of `whole` as one compiled function from tokens (n, length) to logits (n, t, v) at every place."""
+    import tensorflow as tf
+
+    wanted = tf.TensorSpec((None, length), tf.int32)
+    call = tf.function(lambda t: network(preprocessor(t), training=False)).get_concrete_function(wanted)
+    return lambda tokens: call(tf.constant(tokens)).numpy()
 
 
 def step(parts: dict[str, Any], preprocessor: Any, before: int, context: int, orders: int) -> Any:

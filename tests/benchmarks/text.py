@@ -124,7 +124,7 @@ def cache(folder: Path, length: int = 512) -> None:
     table, _ = app.query.check("benchmark", {"prompt": ["ROMEO:"], "length": [length], "seed": [1]})
     inputs = app.prepare(table, app.state_)
     read: list[np.ndarray] = []
-    reads, shape, share = app._reads(None), app._shape, app._share
+    reads, shape, share = app._reads(None), app._shape, app._foresight.share
 
     def anew(asked: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         tokens = asked["tokens"].copy()

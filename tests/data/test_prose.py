@@ -132,3 +132,23 @@ def test_windows_cover_the_row_and_draw_anew():
 def test_text_shorter_than_a_window_is_padded():
     ((tokens, nexts),) = batches.windows(np.array([5, 6, 7]), 8, 2, 4, training=True, seed=0)
     assert tokens.numpy()[0, 2:6].tolist() == [5, 6, 7, 0] and nexts.shape == (1, 8)
+
+
+def test_lessons_of_a_short_text_are_many_small_batches_half_of_them_replayed():
+    stream = np.arange(1, 401).astype(np.uint16)
+    found = batches.lessons(stream, 10, 2, 64, seed=0)
+    assert int(found.cardinality()) == 32 and next(iter(found))[0].shape == (8, 12)
+    both = batches.lessons(stream, 10, 2, 64, seed=0, replay=stream + 1000)
+    tokens = next(iter(both))[0].numpy()
+    assert tokens.shape == (16, 12) and (tokens[:8, 2:] < 1000).all() and (tokens[8:, 2:] > 1000).all()
+    assert next(iter(batches.lessons(stream, 10, 2, 64, seed=0, replay=stream[:20])))[0].shape == (8, 12)
+
+
+def test_what_is_too_short_for_a_context_is_refused():
+    prose.refuse_short("T: the text", 1000, "characters", 1000, 250)
+    with pytest.raises(DataError) as caught:
+        prose.refuse_short("T: the text", 999, "characters", 1000, 250)
+    assert str(caught.value) == (
+        "T: the text has 999 characters, at least 1,000 are needed with context=250; give more text, or choose a "
+        "smaller context."
+    )

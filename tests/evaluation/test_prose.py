@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from apptemplates.evaluation import prose, prose_explanation
+from apptemplates.inference.tokens import Characters
 
 
 def test_nats_are_weighted_by_characters():
@@ -49,3 +50,12 @@ def test_what_decides_is_named_first():
     report = prose_explanation.explain("Test", [line] * 4, [2] * 4, chances, lambda token: f"<{token}>")
     assert report.table["lifted by (nats)"][0].startswith("'<5>' +") and "(3 before)" in report.table.iloc[0, 2]
     assert report.table["next"][0] == "<9>" and report.notes["deletion better than random by"].value > 0
+
+
+def test_the_more_is_counted_the_less_surprises():
+    coder, rng = Characters(range(97, 123)), np.random.default_rng(0)
+    stream = np.concatenate([np.array([2, 3, 4, 5, 6, 7])[: rng.integers(2, 7)] for _ in range(900)])
+    given = prose.growing(stream[:3000], stream[3000:3400], coder, 3, 16, "counting", "nats a character")
+    few, many = (given.learn(share, np.random.default_rng(1)) for share in (0.05, 1.0))
+    assert few[0] < 400 and many[0] == 3000 and many[1] < few[1]
+    assert (given.unit, given.method, given.score) == ("characters", "counting", "nats a character")

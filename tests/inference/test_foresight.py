@@ -46,3 +46,42 @@ def test_mixed_chances_add_up():
     line = np.concatenate([np.zeros(SHAPE.lead, int), [2, 3, 4, 5]])
     (one,) = foresight.foresee([line], [1], last_token, counts, SHAPE)
     np.testing.assert_allclose(one.mixed(np.array([0.2, 0.5, 0.9])).sum(axis=1), 1, rtol=1e-5)
+
+
+def model(share):
+    counts = KneserNey.fit(np.tile([2, 3, 4, 5, 3], 30), 3, 12)
+    return foresight.Foresight(last_token, counts, SHAPE, np.array(share))
+
+
+def test_nats_of_what_follows_are_added_up_by_both_or_one_alone():
+    one = model([0.5, 0.5, 0.5])
+    inputs = {
+        "prompt": np.array([[2, 3, -1], [4, 4, 4]]),
+        "reach": np.array([2, 3]),
+        "then": np.array([[4, 5, -1], [4, 4, 4]]),
+    }
+    both, network, counted = one.nats(inputs), one.nats(inputs, 1.0), one.nats(inputs, 0.0)
+    assert network[0] > 10 and network[1] < 0.01  # it foresees repetition alone
+    assert counted[0] < 1 < counted[1] and (both <= network + 6 * np.log(2) + 1e-6).all()
+    lines, told = foresight.lines_of(inputs, SHAPE)
+    assert [line.tolist() for line in lines] == [[0, 0, 2, 3, 4, 5], [0, 0, 4, 4, 4, 4, 4, 4]] and told == [2, 3]
+
+
+def test_places_are_counted_from_the_first_token_that_is_not_told():
+    place, nats = model([1.0, 1.0, 1.0]).by_place(np.array([[5, 5, 6, -1], [3, -1, -1, -1], [4, 4, 4, 4]]))
+    assert place.tolist() == [1, 2, 1, 2, 3] and (nats > 1).tolist() == [False, True, False, False, False]
+    assert len(model([1.0, 1.0, 1.0]).by_place(np.zeros((0, 3), int))[0]) == 0
+
+
+def test_what_follows_lines_of_any_length_is_foreseen():
+    lines = [foresight.line_of(np.array(tokens), SHAPE) for tokens in ([5], [2, 3] * 9)]
+    found = model([1.0, 1.0, 1.0]).after(lines)
+    assert found.shape == (2, 12) and found.argmax(axis=1).tolist() == [5, 3]
+
+
+def test_the_mix_surprises_less_than_either_side():
+    stream = np.concatenate([np.tile([2, 3, 4, 5, 3], 20), np.full(60, 7)])
+    one = model([0.5, 0.5, 0.5])
+    share, nats = foresight.mix(last_token, one.counts, SHAPE, stream)
+    assert list(nats) == ["network", "counted n-grams", "both"] and share.shape == (3,)
+    assert nats["both"] < min(nats["network"], nats["counted n-grams"])

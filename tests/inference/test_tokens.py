@@ -68,3 +68,9 @@ def test_without_the_library_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ImportError, match=r"byte pair.*pip install 'apptemplates\[text\]'"):
         BytePairs.learned(["a"], 300)
+
+
+def test_a_text_begins_like_a_line_where_beginnings_were_not_learned():
+    coder = Characters.learned(["one\ntwo"])
+    assert tokens.beginning(coder, ends=False) == coder.encode("\n")[0] >= FIRST
+    assert tokens.beginning(coder, ends=True) == tokens.beginning(Characters.learned(["one"]), ends=False) == BOUNDARY

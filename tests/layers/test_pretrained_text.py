@@ -44,7 +44,7 @@ def test_a_preset_is_tuned_saved_and_writes_with_what_it_keeps(preset, tmp_path)
     table, _ = app.query.check("test", {"prompt": [line[:5]], "then": [line[5:]]})
     inputs = app.prepare(table, app.state_)
     stepwise = inference.judge(inputs, app.call_, app.state_.counts, app._shape)
-    np.testing.assert_allclose(stepwise, app._surprise(inputs), rtol=1e-3)
+    np.testing.assert_allclose(stepwise, app._foresight.nats(inputs), rtol=1e-3)
     text = app.generate("The ", length=40, seed=1)
     again = at.load(app.save(tmp_path / "saved"))
     assert again.generate("The ", length=40, seed=1) == text

@@ -48,12 +48,12 @@ def test_with_kept_keys_and_values_it_writes_what_it_writes_without(app):
             asked.append(tokens[0])
         else:
             asked.append(tokens[0][-1:])
-        whole = np.zeros((1, app._before + app.context), np.int32)
+        whole = np.zeros((1, app._shape.before + app.context), np.int32)
         read = np.concatenate(asked)
         whole[0, : len(read)] = read
         logits = app._reads(None)(whole)[:, len(asked) - 1]
         network = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-        share = app._share[inputs["matched"]][:, None]
+        share = app._foresight.share[inputs["matched"]][:, None]
         kept = {f"keep{block}": np.zeros((1, 1, 2 * 96), "float32") for block in range(3)}
         return {"chances": share * network + (1 - share) * inputs["counted"]} | kept
 
@@ -68,7 +68,7 @@ def test_nats_step_by_step_are_those_of_whole_windows(app):
     table, _ = app.query.check("test", {"prompt": [text[:7] for text in texts], "then": [text[7:] for text in texts]})
     inputs = app.prepare(table, app.state_)
     stepwise = inference.judge(inputs, app.call_, app.state_.counts, app._shape)
-    np.testing.assert_allclose(stepwise, app._surprise(inputs), rtol=1e-4)
+    np.testing.assert_allclose(stepwise, app._foresight.nats(inputs), rtol=1e-4)
 
 
 def test_an_exported_form_is_judged_by_its_own_steps(app):
