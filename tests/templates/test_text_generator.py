@@ -9,7 +9,7 @@ import apptemplates as at
 from apptemplates.data import synthetic_text
 from apptemplates.data.schema import DataError
 from apptemplates.deploy import receipts
-from apptemplates.evaluation import randomised
+from apptemplates.evaluation import cost, randomised
 from apptemplates.inference import text_generator as inference
 
 EMOJI = "e\u0301 and 👩‍👩‍👧 and 🇫🇮"  # a combining mark, joined people, a flag of two signs
@@ -20,12 +20,11 @@ def app():
     return at.TextGenerator(size="tiny", context=32, epochs=4, batch_size=32).fit(synthetic_text.stories(), verbose=0)
 
 
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """One text file."""
-    file = tmp_path_factory.mktemp("book") / "book.txt"
-    file.write_text("".join(synthetic_text.stories(150)["text"]))
-    return file
+@pytest.fixture(autouse=True)
+def few_answers_are_timed(monkeypatch):
+    """A report times 300 answers, of hundreds of steps each; how long they take is not looked at here."""
+    latency = cost.latency
+    monkeypatch.setattr(cost, "latency", lambda answer, queries, repeats: latency(answer, queries, repeats=5))
 
 
 def test_it_foresees_better_than_counted_ngrams_alone(app):
@@ -142,13 +141,15 @@ def test_only_what_was_learned_is_written(app):
 
 
 @pytest.mark.parametrize("tokens", ["character", "byte pair"])
-def test_emoji_and_combining_marks_come_back_as_they_were(tokens):
-    line = f"Say {EMOJI} once more.\n"
+def test_emoji_and_combining_marks_of_a_file_come_back_as_they_were(tokens, tmp_path):
+    line, book = f"Say {EMOJI} once more.\n", tmp_path / "book.txt"
+    book.write_text(line * 120, encoding="utf-8")
     learned = at.TextGenerator(
         size="tiny", context=16, epochs=1, batch_size=8, tokens=tokens, vocabulary=400, learning_rate=0.01
-    ).fit({"text": [line * 120]}, verbose=0)
+    ).fit(book, verbose=0)
     assert learned._coder.decode(learned._coder.encode(line)) == line
-    written = learned.generate(line, length=3 * len(line), temperature=0)
+    # many at a time are compiled already; a single one would first be brought to its fast form
+    written = learned.predict({"prompt": [line], "length": [3 * len(line)], "temperature": [0]})["text"][0]
     assert "👩‍👩‍👧" in written
 
 
@@ -181,15 +182,15 @@ def test_choices_that_can_not_be_are_refused():
             at.TextGenerator(**{name: value})
 
 
-def test_a_file_is_learned_and_goes_on_with_new_characters(book, tmp_path):
-    app = at.TextGenerator(size="tiny", context=32, epochs=1, batch_size=16).fit(book, verbose=0)
+def test_it_goes_on_with_a_file_of_new_characters(app, tmp_path):
     before = app.nats("The fox found a lantern in the garden.")
-    new = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.\n" * 60
+    new, book = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.\n" * 60, tmp_path / "book.txt"
+    book.write_text(new, encoding="utf-8")
     folder = app.save(tmp_path / "saved")
     assert not (folder / "network.keras").exists()  # the graph holds it
-    again = at.load(folder).finetune({"text": [new]}, epochs=4, learning_rate=0.01, verbose=0)
+    again = at.load(folder).finetune(book, epochs=4, learning_rate=0.01, verbose=0)
     assert again.nats(new[:200]) < 1 < app.nats(new[:200])
-    assert "ö" in again.generate("Zw", length=60, temperature=0)
+    assert "ö" in again.predict({"prompt": ["Zw"], "length": [60], "temperature": [0]})["text"][0]
     assert again.nats("The fox found a lantern in the garden.") < before + 0.3  # what it knew is replayed
     assert app.nats("The fox found a lantern in the garden.") == pytest.approx(before)
 
