@@ -16,6 +16,8 @@ from apptemplates.evaluation import audit, certainty, cost, diagnosis, figures, 
 from apptemplates.evaluation.report import Report
 from apptemplates.evaluation.verdict import SEEN, verdict
 
+SECONDS = 3.0  # in which single answers are timed
+
 
 def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
     """How good a fitted template's answers to records are.
@@ -39,7 +41,7 @@ def assess(app: Any, table: Table, by: tuple[Any, ...]) -> Report:
         report.size["process_megabytes"] = round(held)  # with TensorFlow and the records that are judged
     one, many = app._query, take(trials.queries, slice(20_000))
     some = [{name: many[name][row] for name in one if name in many} for row in range(min(64, rows(many)))]
-    report.latency = cost.latency(app.predict_one, some, repeats=300)
+    report.latency = cost.latency(app.predict_one, some, repeats=300, seconds=SECONDS)
     report.latency["items_per_second"] = cost.throughput(lambda: app._answers(many), rows(many), repeats=1)
     seen = seen_before(trials.records, trials.inputs, app.seen_)
     report.data |= {"left out": len(trials.left_out), SEEN: None if seen is None else int(seen.sum())}

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+FEWEST = 10  # answers that are timed, however long they take
 STATM = Path("/proc/self/statm")  # where Linux says how much memory a process holds
 
 
-def latency(answer_one: Callable[[Any], Any], queries: Sequence[Any], repeats: int = 500) -> dict[str, float]:
+def latency(
+    answer_one: Callable[[Any], Any], queries: Sequence[Any], repeats: int = 500, seconds: float = float("inf")
+) -> dict[str, float]:
     """Milliseconds that one answer takes, asked one after the other.
 
     Args:
         answer_one: gives the answer to one query.
         queries: at least one, asked in turn; several different ones keep caches honest.
         repeats: how many answers are timed, after a few that are not.
+        seconds: in which that is to be done; at least `FEWEST` answers are timed.
 
     Returns:
         `p50_ms` (half of the answers are faster) and `p99_ms` (all but one in a hundred are).
@@ -27,15 +31,18 @@ def latency(answer_one: Callable[[Any], Any], queries: Sequence[Any], repeats: i
     """
     if not len(queries) or repeats < 1:
         raise ValueError("latency: expected at least one query and one repeat.")
+    until = time.perf_counter() + seconds
     for query in list(queries)[:10]:
         answer_one(query)
-    taken = np.empty(repeats)
-    for number in range(repeats):
-        query = queries[number % len(queries)]
+        if time.perf_counter() > until:
+            break
+    taken: list[int] = []
+    while len(taken) < repeats and (len(taken) < FEWEST or time.perf_counter() < until):
+        query = queries[len(taken) % len(queries)]
         start = time.perf_counter_ns()
         answer_one(query)
-        taken[number] = time.perf_counter_ns() - start
-    p50, p99 = np.percentile(taken / 1e6, [50, 99])
+        taken.append(time.perf_counter_ns() - start)
+    p50, p99 = np.percentile(np.array(taken) / 1e6, [50, 99])
     return {"p50_ms": float(p50), "p99_ms": float(p99)}
 
 

@@ -18,6 +18,14 @@ def test_latency_of_a_known_wait():
     assert asked.count("slow") == 2
 
 
+def test_slow_answers_are_timed_for_some_seconds_and_a_few_of_them_always():
+    asked = []
+    began = time.perf_counter()
+    result = cost.latency(lambda query: asked.append(time.sleep(0.01)), ["one"], repeats=300, seconds=0.05)
+    assert cost.FEWEST < len(asked) < 30 and time.perf_counter() - began < 2
+    assert result["p50_ms"] >= 10
+
+
 def test_throughput_of_a_known_wait():
     assert 1000 < cost.throughput(lambda: time.sleep(0.01), 100) <= 10_000
 

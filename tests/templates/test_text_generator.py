@@ -22,9 +22,9 @@ def app():
 
 @pytest.fixture(autouse=True)
 def few_answers_are_timed(monkeypatch):
-    """A report times 300 answers, of hundreds of steps each; how long they take is not looked at here."""
+    """A report times some seconds of answers, of hundreds of steps each; how long they take is not looked at here."""
     latency = cost.latency
-    monkeypatch.setattr(cost, "latency", lambda answer, queries, repeats: latency(answer, queries, repeats=5))
+    monkeypatch.setattr(cost, "latency", lambda answer, queries, **limits: latency(answer, queries, repeats=5))
 
 
 def test_it_foresees_better_than_counted_ngrams_alone(app):
