@@ -68,7 +68,7 @@ def refuse_choices(owner: str, choices: Mapping[str, Any]) -> None:
         "hold_out": (choices["hold_out"] in HOLD_OUT, f"one of {', '.join(HOLD_OUT)}"),
         "learns": (choices["learns"] in (None, "sequences", "sets"), "'sequences', 'sets' or None"),
         "k": (1 <= choices["k"] <= 1000, "a whole number from 1 to 1,000"),
-        "scale": (len(scale) == 2 and scale[0] < scale[-1], "a lowest and a highest rating"),
+        "scale": (is_scale(scale), "a lowest and a highest rating"),
     }
     for name, (good, wanted) in checks.items():
         if not good:
@@ -79,6 +79,12 @@ def refuse_choices(owner: str, choices: Mapping[str, Any]) -> None:
         raise ValueError(f"{owner}: liked= is about ratings; name their column with rating=.")
     if not scale[0] <= least_liked(scale, liked) <= scale[1]:
         raise ValueError(f"{owner}: liked must lie on the scale {scale}. Received: {liked!r}.")
+
+
+def is_scale(scale: Any) -> bool:
+    """Whether this is a lower and a higher number."""
+    two = isinstance(scale, list | tuple) and len(scale) == 2 and all(isinstance(end, int | float) for end in scale)
+    return two and scale[0] < scale[1]
 
 
 def scale_of(scale: list[float] | None) -> list[float]:

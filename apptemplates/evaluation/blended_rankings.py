@@ -97,12 +97,14 @@ def alone(blend: Blend, nearest: tuple[np.ndarray, np.ndarray]) -> dict[str, Ble
 
     Args:
         blend: What answers.
-        nearest: Rows and weights (items + 1, m) of item-kNN, for blends with another closed form.
+        nearest: Rows and weights (items + 1, m) of item-kNN, for blends with another closed form; of fewer items where
+            some were learned later.
     """
     kind = blend.closed.kind
     found = {"the network alone": blend._replace(share=1.0), f"{kind} alone": blend._replace(share=0.0)}
     if kind != "item-kNN":
-        simple = blend.closed._replace(kind="item-kNN", weights=nearest)
+        weights = simple_rankings.wider(nearest, len(blend.popular))
+        simple = blend.closed._replace(kind="item-kNN", weights=weights)
         found["item-kNN alone"] = Blend(simple, blend.popular, 0.0)
     return found
 

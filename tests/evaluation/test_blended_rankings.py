@@ -28,6 +28,13 @@ def test_the_share_goes_to_what_is_right():
     assert blended_rankings.share_of(judged, bad, good)[0] < 0.5
 
 
+def test_an_item_that_was_learned_later_is_near_none():
+    closed = Closed("EASE", (np.zeros((3, 3)),), {"decay": 1.0})
+    near, weights = np.array([[0], [2], [1]]), np.array([[0.0], [1.0], [1.0]])  # of two items
+    simple = blended_rankings.alone(Blend(closed, np.ones(3), 0.5), (near, weights))["item-kNN alone"]
+    np.testing.assert_array_equal(simple.closed.scores([rows(1), rows(3)], 3), [[0, 1, 0], [0, 0, 0]])
+
+
 def test_the_best_closed_form_stands_beside_a_network():
     found = blended_rankings.choose(PAST, JUDGED, True, right)
     assert found.numbers["network"] == 1.0 == found.numbers["blend"]

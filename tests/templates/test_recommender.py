@@ -273,6 +273,7 @@ def test_a_mark_in_a_name_is_refused():
         ({"learns": "trees"}, "learns must be 'sequences', 'sets' or None"),
         ({"k": 0}, "k must be a whole number from 1 to 1,000"),
         ({"rating": "rating", "scale": [5, 1]}, "scale must be a lowest and a highest rating"),
+        ({"rating": "rating", "scale": ["a", "b"]}, "scale must be a lowest and a highest rating"),
         ({"rating": "rating", "liked": 9.0}, "liked must lie on the scale"),
         ({"liked": 3.0}, "name their column with rating="),
         ({"item": "user"}, "column 'user' is named in user= and again in item="),
@@ -365,6 +366,8 @@ def test_finetune_learns_new_people_and_items_and_keeps_the_old(kind, request, t
     assert np.mean(kept) > 0.5
     everything = new.predict({"user": np.unique(fresh["user"]), "k": [40] * len(np.unique(fresh["user"]))})["items"]
     assert "novelty" in {item for items in everything for item in items}
+    if kind == "sets":
+        assert "item-kNN alone" in set(new.evaluate({name: fresh[name] for name in new.record}).table.iloc[:, 0])
 
 
 def test_a_shared_folder_holds_nobody_and_answers_histories(app, tmp_path):
