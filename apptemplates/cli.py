@@ -143,7 +143,9 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("path", help="a new place")
     export.add_argument("--form", default="saved_model", help="saved_model, litert or onnx (default: %(default)s)")
     export.add_argument("--quantize", metavar="HOW", help="of litert: int8, full_int8, float16 or auto")
-    export.add_argument("--max-drop", type=float, default=0.01, metavar="NUMBER", help="of the headline, at most")
+    export.add_argument(
+        "--max-drop", type=float, default=0.01, metavar="NUMBER", help="loss of the headline, at most; 0.01"
+    )
     export.add_argument("--records", metavar="DATA", help="held-out records with their truth, to measure the loss by")
     export.add_argument("--calibration", metavar="DATA", help="training records, by which full_int8 sets its ranges")
     ejected = command("eject", run_eject, "write the model as source of your own, which does without this package")

@@ -498,7 +498,7 @@ class Template(Contract):
             path: A new place.
             form: "saved_model", "litert" or "onnx".
             quantize: Of "litert": "int8", "full_int8", "float16", or "auto" for the smallest within `max_drop`.
-            max_drop: Largest loss of the headline metric that quantising may cost.
+            max_drop: Largest loss of the headline metric that a form may cost; of one above 1 as a share of it.
             records: Held-out ones with their truth, by which that loss is measured; by default some of those that
                 `fit` or `finetune` held out in this process. A loaded folder keeps none.
             calibration: Training records, by which "full_int8" sets its ranges; by default some of those learned from.

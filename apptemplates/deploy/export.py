@@ -50,7 +50,8 @@ def export(
             from its outputs to the answer (`python reader.py '{"column": "value"}'`), with NumPy alone.
         quantize: of "litert": "int8" (weights), "full_int8" (what is computed, too), "float16", or "auto" for the
             smallest that loses no more than `max_drop`.
-        max_drop: largest loss of the headline metric that quantising may cost.
+        max_drop: largest loss of the headline metric that a form may cost; of one above 1, such as an error in euros,
+            as a share of it.
         records: held-out ones with their truth, by which the loss is measured. Where `fit` or `finetune` was called in
             this process, by default some of those that it held out; a loaded folder has none, and `quantize` needs
             them.
@@ -159,11 +160,13 @@ def _tried(
         if wrong:
             raise ArchiveError(f"{name}: the exported graph answers {wrong[0]!r} differently, so it was not kept.")
         told = receipts.receipt(app, form, quantize, folder, call, expected, found, held_out)
-        lost = told.get("headline", {}).get("lost", 0.0)
-        if not lost <= max_drop and quantize is not None:
+        head = told.get("headline")
+        if head and not head["lost"] <= max_drop * max(1.0, abs(head["template"])):
+            lost = f"{head['lost']:.4f} of {head['name']} on {head['records']:,} records"
+            less = "use another form" if quantize is None else "quantise less"
             raise ArchiveError(
-                f"{name}: {quantize} costs {lost:.4f} of {told['headline']['name']} on {told['headline']['records']:,} "
-                f"records, more than max_drop={max_drop:g}, so it was not kept; allow more, or quantise less."
+                f"{name}: {quantize or form} costs {lost}, more than max_drop={max_drop:g} allows, so it was not kept; "
+                f"allow more, or {less}."
             )
     except ArchiveError as error:
         if not several:

@@ -179,6 +179,8 @@ def test_what_loses_too_much_is_refused_and_nothing_is_left(scans, tmp_path, mon
     monkeypatch.setattr(receipts, "change", lambda *given: worse)
     with pytest.raises(ArchiveError, match=r"int8 costs 0\.2000 of ROC AUC on 80 records, more than max_drop=0\.01"):
         app.export(tmp_path / "a", "litert", "int8", records=records)
+    with pytest.raises(ArchiveError, match=r"litert costs 0\.2000 of ROC AUC .*; allow more, or use another form\."):
+        app.export(tmp_path / "a", "litert", records=records)
     assert list(tmp_path.iterdir()) == []
     assert told(app.export(tmp_path / "a", "litert", "int8", max_drop=0.3, records=records))["headline"]["lost"] == 0.2
 
