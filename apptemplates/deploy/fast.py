@@ -1,6 +1,7 @@
 """Answers in milliseconds: one item through LiteRT or one compiled function, many through one compiled function."""
 
 import contextlib
+import math
 import os
 import re
 import tempfile
@@ -11,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-Table = dict[str, np.ndarray]
+from apptemplates.deploy.rows import FEW, MANY, Table, asked, parts, resized
 
 CHUNK = 8192  # rows at a time, at most
 BYTES = 64e6  # of inputs at a time, at most
 TOLERANCE = 1e-4
+NARROW = 256  # values in a row of all inputs: up to so many, one call for several rows beats as many calls
 ONNX = {"float": "float32", "double": "float64"}  # what ONNX calls otherwise than NumPy
 
 
@@ -44,11 +46,12 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
     return plain
 
 
-def convert(model: Any, **options: Any) -> bytes:
-    """The graph as a LiteRT file that answers one query: fixed batch 1, float, strings included.
+def convert(model: Any, rows: int | None = 1, **options: Any) -> bytes:
+    """The graph as a LiteRT file: float, strings included.
 
     Args:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
+        rows: how many queries it answers at a time; None: one unless it is resized, which not every graph stands.
         options: for the converter, such as how to quantise.
 
     Returns:
@@ -56,7 +59,7 @@ def convert(model: Any, **options: Any) -> bytes:
 
     Raises:
         ConverterError: an operation has no LiteRT form.
-        ValueError: the graph can not be built for a batch of one.
+        ValueError: the graph can not be built for such a batch.
         OSError: there is no room for temporary files.
     """
     import keras
@@ -64,7 +67,7 @@ def convert(model: Any, **options: Any) -> bytes:
 
     inputs, outputs = plain_names(model.input), plain_names(model.output)
     ones = {
-        name: keras.Input(batch_shape=(1, *tensor.shape[1:]), dtype=tensor.dtype, name=inputs[name])
+        name: keras.Input(batch_shape=(rows, *tensor.shape[1:]), dtype=tensor.dtype, name=inputs[name])
         for name, tensor in model.input.items()
     }
     answers = model(ones)
@@ -76,7 +79,7 @@ def convert(model: Any, **options: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger(), called(model, "a"):
         path = os.path.join(folder, "one.tflite")
         try:
-            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows=1)], **options)
+            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows)], **options)
         except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
             raise OSError(f"the temporary folder is full: {error.message}") from error
         with open(path, "rb") as file:
@@ -120,22 +123,17 @@ class Fast:
     """
 
     def __init__(self, model: Any, content: bytes | None, golden: Table, answers: Table | None = None):
-        from tensorflow.lite.python.convert_phase import ConverterError
-
-        self.form = "compiled"
-        self.content: bytes | None = None
+        self.form, self.content = "compiled", content
         self._call: Callable[[Table], Table] | None = None
-        try:
-            content = convert(model) if content is None else content
-            if content:
-                one = LiteRT(content, model.input, model.output)
-                if _agree(one, golden, batch(model)(golden) if answers is None else answers):
-                    self.form, self.content, self._call = "litert", content, one
-        except (ConverterError, ValueError, RuntimeError):
-            # RuntimeError is what the interpreter raises for operations that would need TensorFlow beside it.
-            self._call = None
+        if content != b"":
+            expected = batch(model)(golden) if answers is None else answers
+            for rows in (None, 1) if content is None and narrow(model) else (1,):
+                if self._call is None:
+                    self.content, self._call = _checked(model, content, rows, golden, expected)
         if self._call is None:
-            self._call = _compiled(model, rows=1)
+            self.content, self._call = None, _compiled(model, rows=1)
+        else:
+            self.form = "litert"
 
     def __call__(self, prepared: Table) -> Table:
         """The raw answer to one prepared query.
@@ -150,6 +148,27 @@ class Fast:
             ValueError: an input does not hold exactly one row.
         """
         return self._call(prepared)  # type: ignore[misc]
+
+
+def _checked(
+    model: Any, content: bytes | None, rows: int | None, golden: Table, expected: Table
+) -> tuple[bytes | None, Callable[[Table], Table] | None]:
+    """A LiteRT file, converted where there is none, and what asks it; no function where it does not answer rightly."""
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    try:
+        found = convert(model, rows) if content is None else content
+        one = LiteRT(found, model.input, model.output)
+        return (content, None) if wrong(one, golden, expected) else (found, one)
+    except (ConverterError, ValueError, RuntimeError):
+        # RuntimeError is what the interpreter raises for operations that would need TensorFlow beside it.
+        return content, None
+
+
+def narrow(model: Any) -> bool:
+    """Whether the inputs of a graph are so small that its calls cost more than its arithmetic."""
+    sizes = [tensor.shape[1:] for tensor in model.input.values()]
+    return all(None not in size for size in sizes) and sum(math.prod(size) for size in sizes) <= NARROW
 
 
 def batch(model: Any) -> Callable[[Table], Table]:
@@ -202,15 +221,19 @@ class LiteRT:
         content: what `convert` wrote.
         inputs: the graph's own names of its inputs; others may be among them.
         outputs: and of its outputs, in the order in which answers have them.
+        rows: how many queries it is asked at a time; others than one need a file that was made for any number.
+
+    Attributes:
+        any_rows: whether the file was made for any number of rows.
 
     Raises:
         ValueError: the file has other inputs or outputs.
     """
 
-    def __init__(self, content: bytes, inputs: Iterable[str], outputs: Iterable[str]):
+    def __init__(self, content: bytes, inputs: Iterable[str], outputs: Iterable[str], rows: int = 1):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._lock, outputs = threading.Lock(), list(outputs)
+        self._lock, self._rows, outputs = threading.Lock(), rows, list(outputs)
         with quiet_stderr():
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
@@ -227,11 +250,14 @@ class LiteRT:
         self._inputs = [(name, details[plain]["index"], kinds[plain]) for name, plain in given.items()]
         self._outputs = [(name, told[names[name]]["index"]) for name in outputs]
         self._shapes = {details[plain]["index"]: tuple(details[plain]["shape"]) for plain in given.values()}
+        self.any_rows = all(detail["shape_signature"].tolist()[:1] == [-1] for detail in details.values())
+        # a second one, since another number of rows needs room anew, which takes longer than an answer
+        self._many = LiteRT(content, given, outputs, MANY) if self.any_rows and rows == 1 else None
 
     def __call__(self, prepared: Table) -> Table:
         columns = []
         for name, place, dtype in self._inputs:
-            _check_one_row(name, prepared[name])
+            _check_rows(name, prepared[name], self._rows)
             columns.append((place, np.ascontiguousarray(prepared[name], dtype)))
         run = self._interpreter
         with self._lock:
@@ -241,6 +267,12 @@ class LiteRT:
             run.invoke()
             answers = [run.get_tensor(place) for _, place in self._outputs]
         return {name: _text(answer) for (name, _), answer in zip(self._outputs, answers, strict=True)}
+
+    def each(self, prepared: Table) -> Table:
+        """The answers to any number of prepared queries."""
+        if self._many is None or len(next(iter(prepared.values()))) <= FEW:
+            return asked(self, prepared)
+        return asked(self._many, prepared, MANY)
 
     def _fit(self, shapes: dict[int, tuple[int, ...]]) -> None:
         """Makes room for inputs of other shapes than those asked last."""
@@ -282,6 +314,7 @@ class Onnx:
             raise ValueError("the ONNX file has other inputs or outputs than the graph")
         self._inputs = [(name, plain, np.dtype(ONNX.get(kinds[plain], kinds[plain]))) for name, plain in given.items()]
         self._outputs = [(name, told[name]) for name in outputs]
+        self.any_rows, self.each = True, self.__call__
 
     def __call__(self, prepared: Table) -> Table:
         columns = {plain: np.ascontiguousarray(prepared[name], dtype) for name, plain, dtype in self._inputs}
@@ -315,22 +348,27 @@ def _compiled(model: Any, rows: int | None) -> Callable[[Table], Table]:
 
     def answer_one(prepared: Table) -> Table:
         for name in names:
-            _check_one_row(name, prepared[name])
+            _check_rows(name, prepared[name], 1)
         return answer(prepared)
 
     return answer if rows is None else answer_one
 
 
-def _check_one_row(name: str, column: np.ndarray) -> None:
-    if len(column) != 1:
-        raise ValueError(f"Fast: input {name!r} has {len(column)} rows; give one row at a time.")
+def _check_rows(name: str, column: np.ndarray, rows: int) -> None:
+    if len(column) != rows:
+        how = "one row" if rows == 1 else f"{rows} rows"
+        raise ValueError(f"Fast: input {name!r} has {len(column)} rows; give {how} at a time.")
 
 
-def _agree(one: Callable[[Table], Table], golden: Table, expected: Table) -> bool:
-    rows = len(next(iter(expected.values())))
-    answers = [one({name: column[row : row + 1] for name, column in golden.items()}) for row in range(rows)]
-    found = {name: np.concatenate([answer[name] for answer in answers]) for name in expected}
-    return not differing(expected, found)
+def wrong(call: "LiteRT | Onnx", golden: Table, expected: Table) -> str:
+    """The first output that is not as expected, of golden queries asked one by one, and together; "" for none."""
+    for query, answer in zip(parts(golden), parts(expected), strict=True):
+        for name in differing(answer, call(query)):
+            return name
+    if call.any_rows:
+        for name in differing(resized(expected, MANY), call.each(resized(golden, MANY))):
+            return name
+    return ""
 
 
 def differing(expected: Table, found: Table) -> list[str]:

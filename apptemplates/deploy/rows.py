@@ -7,11 +7,23 @@ import numpy as np
 Table = dict[str, np.ndarray]
 Call = Callable[[Table], Table]
 
+MANY = 64  # rows that a graph which takes any number of them is asked at a time
+FEW = 8  # rows up to which it is asked one by one, which is faster than to fill up
+
 
 def asked(call: Call, queries: Table, step: int = 1) -> Table:
-    """The answers to queries, asked so many at a time, one after the other."""
-    answers = [call(part) for part in parts(queries, step)]
-    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+    """The answers to queries, asked exactly so many at a time, one after the other; the last ones are filled up."""
+    answers = [call(resized(part, step)) for part in parts(queries, step)]
+    count = len(next(iter(queries.values())))
+    return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
+
+
+def resized(queries: Table, count: int) -> Table:
+    """So many queries: the first ones, over again where there are fewer."""
+    return {
+        name: column if len(column) == count else np.resize(column, (count, *column.shape[1:]))
+        for name, column in queries.items()
+    }
 
 
 def parts(queries: Table, step: int = 1) -> list[Table]:

@@ -12,7 +12,6 @@ fraud.predict_one({...})                  # what the template's own predict_one 
 import importlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from apptemplates import _catalogue
 from apptemplates.data.schema import DataError, Schema
 from apptemplates.deploy import folder as layout
 from apptemplates.deploy.arrays import UnsafeFile, read_arrays
-from apptemplates.deploy.fast import LiteRT, Onnx, differing
+from apptemplates.deploy.fast import LiteRT, Onnx, wrong
 from apptemplates.deploy.folder import STATE, ArchiveError
-from apptemplates.deploy.rows import asked
 from apptemplates.inference import one
 
 
@@ -39,7 +37,6 @@ class Runtime:
 
     def __init__(self, name: str, saved: Mapping[str, Any], answering: Any, call: LiteRT | Onnx) -> None:
         self.name, self._answering, self._call = name, answering, call
-        self._call_each = partial(asked, call) if isinstance(call, LiteRT) else call  # ONNX takes any number of rows
         self.query, self.answer = Schema.from_json(saved["query"]), Schema.from_json(saved["answer"])
         self._lock = threading.Lock()
 
@@ -90,7 +87,7 @@ class Runtime:
             for row, problem in zip(good, unread, strict=True):
                 problems[row] = problem
             good = [row for row in good if not problems[row]]
-            found = self._answering.respond(inputs, self._call_each) if good else {}
+            found = self._answering.respond(inputs, self._call.each) if good else {}
         nothing = dict.fromkeys((name for name in self.answer if name != "problem"), None)
         answers = [{**nothing, "problem": problem} for problem in problems]
         for place, row in enumerate(good):
@@ -214,15 +211,12 @@ def opened(place: Path, onnx: str | Path | None = None) -> Runtime:
     module = importlib.import_module(f"apptemplates.inference.{entry.file}")
     try:
         call = graph(place, onnx, queries, answers)
-        for row in range(len(next(iter(answers.values())))):
-            found = call({name: column[row : row + 1] for name, column in queries.items()})
-            wrong = differing({name: column[row : row + 1] for name, column in answers.items()}, found)
-            if wrong:
-                raise ArchiveError(f"it does not answer as it did when it was saved, {wrong[0]!r} differs")
+        if differs := wrong(call, queries, answers):
+            raise ArchiveError(f"it does not answer as it did when it was saved, {differs!r} differs")
         return Runtime(entry.name, saved, module.Answering(entry.name, saved, own), call)
     except ArchiveError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArchiveError(f"its parts do not fit together ({error}); copy the folder again") from error
 
 

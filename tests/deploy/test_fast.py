@@ -139,6 +139,46 @@ def test_two_rows_are_refused(graph, one):
             call(payments(2))
 
 
+def counted(lite, monkeypatch):
+    """How many rows each call of LiteRT has."""
+    rows, run = [], fast.LiteRT.__call__
+    monkeypatch.setattr(
+        fast.LiteRT, "__call__", lambda self, table: rows.append(len(next(iter(table.values())))) or run(self, table)
+    )
+    return rows
+
+
+@pytest.mark.parametrize(("n", "calls"), [(3, [1] * 3), (60, [64]), (64, [64]), (130, [64] * 3)])
+def test_a_narrow_graph_is_asked_for_many_rows_at_a_time(graph, one, monkeypatch, n, calls):
+    table, lite = payments(n, seed=3), one._call
+    rows = counted(lite, monkeypatch)
+    found = lite.each(table)
+    assert rows == calls
+    expected = fast.batch(graph)(table)
+    assert list(found) == list(expected) and fast.differing(expected, found) == []
+
+
+def test_a_wide_graph_is_asked_row_by_row(monkeypatch):
+    inputs = {"picture": keras.Input((32, 32, 1), name="picture")}
+    model = keras.Model(inputs, {"mean": keras.ops.mean(inputs["picture"], axis=(1, 2, 3))})
+    table = {"picture": np.random.default_rng(0).random((20, 32, 32, 1), "float32")}
+    lite = fast.Fast(model, None, {"picture": table["picture"][:4]})._call
+    rows = counted(lite, monkeypatch)
+    np.testing.assert_allclose(lite.each(table)["mean"], table["picture"].mean((1, 2, 3)), atol=1e-5)
+    assert rows == [1] * 20 and not lite.any_rows
+
+
+def test_a_narrow_graph_that_takes_one_row_only_is_asked_row_by_row():
+    inputs = {"values": keras.Input((4,), name="values")}
+    one_row = keras.layers.Lambda(lambda values: keras.ops.reshape(values, (1, 2, 2)), output_shape=(2, 2))
+    model = keras.Model(inputs, {"sums": keras.ops.sum(one_row(inputs["values"]), axis=2)})
+    table = {"values": np.random.default_rng(0).random((12, 4), "float32")}
+    expected = table["values"].reshape(12, 2, 2).sum(2)
+    one = fast.Fast(model, None, {"values": table["values"][:1]}, {"sums": expected[:1]})
+    assert one.form == "litert" and not one._call.any_rows
+    np.testing.assert_allclose(one._call.each(table)["sums"], expected, atol=1e-6)
+
+
 def test_inputs_of_another_shape_are_refused_and_the_next_answer_is_right(one):
     lite, asked = one._call, row(payments(8), 0)
     expected = lite(asked)
