@@ -17,6 +17,7 @@ from apptemplates.evaluation.wording import number
 
 ENOUGH = 10  # strangers that must lie above a threshold before their share is told by counting
 RATES = (0.01, 0.001)
+SHARES = (0.5, 0.25, 0.75, 0.0)  # of another similarity, the likeliest first
 
 
 def score(same: np.ndarray, similarity: np.ndarray, match: np.ndarray) -> dict[str, float]:
@@ -282,3 +283,9 @@ def worst_pairs(same: np.ndarray, similarity: np.ndarray, first: np.ndarray, sec
             axes.set_title(number(float(similarity[row])), fontsize=9, color=INK, loc="left")
             axes.set_axis_off()
     return figure
+
+
+def best_share(same: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    """The share of another similarity (n,), beside one, by which pairs are told apart best; one of `SHARES`."""
+    areas = [metrics.roc_auc(same, (1 - part) * one + part * other) for part in SHARES]
+    return SHARES[int(np.argmax(areas))]

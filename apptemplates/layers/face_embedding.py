@@ -75,14 +75,23 @@ def with_people(body: keras.Model, people: int) -> keras.Model:
     return keras.Model(features, ClassCosines(people, name="people")(body(features)), name="network")
 
 
-def both_ways(body: keras.Model) -> keras.Model:
-    """An embedder that looks at pictures as they are and mirrored; one of features as it is.
+def both_ways(body: keras.Model, edges: keras.Model | None = None, share: float = 0.5) -> keras.Model:
+    """What looks at pictures as they are and mirrored; at features as they are.
+
+    Args:
+        body: From pictures or features to directions; what was learned.
+        edges: The same by the edges of pictures, or None.
+        share: Of every cosine that is that of the edges.
 
     Returns:
-        `keras.Model` named "embedding" from features to directions (n, d).
+        `keras.Model` named "embedding" from pictures or features to directions (n, d).
     """
     features = keras.Input(body.input_shape[1:])
     if len(features.shape) != 4:
         return keras.Model(features, body(features), name="embedding")
-    both = kl.Add()([body(features), body(Mirror()(features))])
-    return keras.Model(features, Direction()(both), name="embedding")
+    mirrored = Mirror()(features)
+    ways = [Direction()(kl.Add()([one(features), one(mirrored)])) for one in (body, edges) if one is not None]
+    if edges is not None:
+        weights = (1 - share) ** 0.5, share**0.5
+        ways = [kl.Concatenate()([kl.Rescaling(w)(way) for w, way in zip(weights, ways, strict=True)])]
+    return keras.Model(features, ways[0], name="embedding")

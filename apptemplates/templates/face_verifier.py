@@ -23,7 +23,7 @@ from apptemplates.inference import face_verifier as inference
 from apptemplates.inference import images as read
 from apptemplates.inference.face_finder import FaceFinder
 from apptemplates.inference.face_verifier import PAIR
-from apptemplates.layers import backbones, face_embedding, similarity
+from apptemplates.layers import backbones, edges, face_embedding, similarity
 from apptemplates.losses import MarginSoftmax
 from apptemplates.policy import Policy, nearest
 from apptemplates.template import Template
@@ -192,6 +192,7 @@ class FaceVerifier(Template):
         self.learned_["people"] = len(np.unique(train.records[self.person]))
         plain = backbones.as_floats(train.inputs["image"].shape[1:])
         if self.backbone == "small":
+            self._edges = edges.learned(train.inputs["image"], train.records[self.person], self.seed)
             return plain
         from apptemplates.data.pretrained import FACE_LICENCE
         from apptemplates.layers.face_networks import descriptor
@@ -240,6 +241,10 @@ class FaceVerifier(Template):
         """The network with the new people beside the old ones, who stay as those they must not be taken for."""
         if self.backbone == "dlib":
             return network
+        shape = part.inputs["image"].shape[1:]
+        known = {layer.name: layer for layer in self.model_.get_layer("embedding").layers}
+        if "edges" in known:  # folders of earlier versions have none
+            self._edges = edges.moved(known["edges"], shape)
         if len(self.state_):
             print(
                 f"{self.name}: the gallery was emptied ({len(self.state_):,} people), since faces get other numbers by "
@@ -248,7 +253,6 @@ class FaceVerifier(Template):
             )
             self.state_ = self.state_.emptied()
         body, old = network.get_layer("embedder"), network.get_layer("people").get_weights()[0]  # (d, people)
-        shape = part.inputs["image"].shape[1:]
         if shape != network.input_shape[1:]:
             self.preprocessor_ = backbones.as_floats(shape)
             try:
@@ -266,7 +270,15 @@ class FaceVerifier(Template):
 
     def build_decision(self, valid: Part) -> keras.Model:
         shape = valid.inputs["image"].shape[1:]
-        embedding = face_embedding.both_ways(self.network_.get_layer("embedder"))
+        body, by_edges = self.network_.get_layer("embedder"), self.__dict__.pop("_edges", None)
+        share = 0.0
+        if by_edges is not None:
+            first, second, same = self._drawn(valid.records)
+            ways = (face_embedding.both_ways(one) for one in (body, by_edges))
+            seen = [batches.predicted(way, valid.inputs["image"]) for way in ways]
+            share = verification.best_share(same, *((way[first] * way[second]).sum(axis=1) for way in seen))
+            self.learned_["share of edges"] = share
+        embedding = face_embedding.both_ways(body, by_edges, share)
         faces = {name: keras.Input(shape, dtype="uint8", name=name) for name in PAIR}
         directions = [embedding(self.preprocessor_({"image": face})) for face in faces.values()]
         alike = similarity.Cosine(name="similarity")(*directions)

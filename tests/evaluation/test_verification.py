@@ -131,3 +131,12 @@ def test_eigenfaces_of_one_person_match_nobody():
     faces, _ = people(1, 6, 0)
     state = eigenfaces.fit(faces, np.zeros(6, int), allowed=0.01, seed=0)
     assert state["threshold"][0] == 1 and not eigenfaces.answer(state, faces[:3], faces[3:])["match"].any()
+
+
+def test_the_share_that_tells_pairs_apart_best():
+    random = np.random.default_rng(0)
+    same = np.repeat([1.0, 0.0], 200)
+    good, noise = same + random.normal(size=400) * 0.3, random.normal(size=400)
+    assert verification.best_share(same, noise, good) == 0.75
+    assert verification.best_share(same, good, noise) == 0.0
+    assert verification.best_share(same, good, good) == 0.5

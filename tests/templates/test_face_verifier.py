@@ -155,7 +155,7 @@ def test_enrolled_people_are_recognised_and_others_are_unknown(gallery, parts):
 def test_the_gallery_travels_with_the_folder_and_holds_vectors_only(gallery, tmp_path, parts):
     gallery.save(tmp_path / "app")
     again = at.load(tmp_path / "app")
-    assert again.state_.names == gallery.state_.names and again.state_.totals.shape == (2, 128)
+    assert again.state_.names == gallery.state_.names and again.state_.totals.shape == gallery.state_.totals.shape
     np.testing.assert_allclose(again.embed(parts[1]["image"][:3]), gallery.embed(parts[1]["image"][:3]), atol=1e-5)
     asked = parts[1]["image"][:4]
     assert again.identify(asked)["name"].tolist() == gallery.identify(asked)["name"].tolist()
