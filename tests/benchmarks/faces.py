@@ -140,7 +140,7 @@ def search() -> None:
     from apptemplates.inference.face_verifier import Gallery, named
 
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(100_000, 128)).astype("float32")
+    vectors = rng.normal(size=(100_000, 192)).astype("float32")
     gallery = Gallery(tuple(f"person {number}" for number in range(len(vectors))), vectors)
     asked = gallery.directions[[777]]
     named(gallery, asked, 1, 0.5)

@@ -204,7 +204,7 @@ def test_a_hundred_thousand_people_are_searched_in_fifty_milliseconds():
 
     from apptemplates.inference.face_verifier import Gallery, named
 
-    vectors = np.random.default_rng(0).normal(size=(100_000, 128)).astype("float32")
+    vectors = np.random.default_rng(0).normal(size=(100_000, 192)).astype("float32")
     gallery = Gallery(tuple(map(str, range(100_000))), vectors)
     asked = gallery.directions[[4321]]
     taken = []
