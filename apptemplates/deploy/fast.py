@@ -8,11 +8,12 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from apptemplates.deploy.rows import FEW, MANY, Table, asked, parts, resized
+from apptemplates.deploy.rows import FEW, MANY, Table, asked, filled, parts, resized
 
 CHUNK = 8192  # rows at a time, at most
 BYTES = 64e6  # of inputs at a time, at most
@@ -123,17 +124,19 @@ class Fast:
     """
 
     def __init__(self, model: Any, content: bytes | None, golden: Table, answers: Table | None = None):
-        self.form, self.content = "compiled", content
-        self._call: Callable[[Table], Table] | None = None
-        if content != b"":
-            expected = batch(model)(golden) if answers is None else answers
-            for rows in (None, 1) if content is None and narrow(model) else (1,):
-                if self._call is None:
-                    self.content, self._call = _checked(model, content, rows, golden, expected)
-        if self._call is None:
-            self.content, self._call = None, _compiled(model, rows=1)
+        self.form, self.content = "compiled", None
+        if content is not None:
+            ways: list[Callable[[], bytes]] = [lambda: content] if content else []
         else:
-            self.form = "litert"
+            ways = [partial(convert, model, rows) for rows in ((None, 1) if narrow(model) else (1,))]
+        if ways and answers is None:
+            answers = batch(model)(golden)
+        for way in ways:
+            found = _checked(model, way, golden, answers or {})
+            if found is not None:
+                self.form, (self.content, self._call) = "litert", found
+                return
+        self._call = _compiled(model, rows=1)
 
     def __call__(self, prepared: Table) -> Table:
         """The raw answer to one prepared query.
@@ -147,22 +150,22 @@ class Fast:
         Raises:
             ValueError: an input does not hold exactly one row.
         """
-        return self._call(prepared)  # type: ignore[misc]
+        return self._call(prepared)
 
 
 def _checked(
-    model: Any, content: bytes | None, rows: int | None, golden: Table, expected: Table
-) -> tuple[bytes | None, Callable[[Table], Table] | None]:
-    """A LiteRT file, converted where there is none, and what asks it; no function where it does not answer rightly."""
+    model: Any, make: Callable[[], bytes], golden: Table, expected: Table
+) -> tuple[bytes, Callable[[Table], Table]] | None:
+    """A LiteRT file and what asks it; None where it can not be made, or does not answer as expected."""
     from tensorflow.lite.python.convert_phase import ConverterError
 
     try:
-        found = convert(model, rows) if content is None else content
-        one = LiteRT(found, model.input, model.output)
-        return (content, None) if wrong(one, golden, expected) else (found, one)
+        content = make()
+        one = LiteRT(content, model.input, model.output)
+        return None if wrong(one, golden, expected) else (content, one)
     except (ConverterError, ValueError, RuntimeError):
         # RuntimeError is what the interpreter raises for operations that would need TensorFlow beside it.
-        return content, None
+        return None
 
 
 def narrow(model: Any) -> bool:
@@ -272,7 +275,7 @@ class LiteRT:
         """The answers to any number of prepared queries."""
         if self._many is None or len(next(iter(prepared.values()))) <= FEW:
             return asked(self, prepared)
-        return asked(self._many, prepared, MANY)
+        return asked(partial(filled, self._many, MANY), prepared, MANY)
 
     def _fit(self, shapes: dict[int, tuple[int, ...]]) -> None:
         """Makes room for inputs of other shapes than those asked last."""

@@ -12,10 +12,15 @@ FEW = 8  # rows up to which it is asked one by one, which is faster than to fill
 
 
 def asked(call: Call, queries: Table, step: int = 1) -> Table:
-    """The answers to queries, asked exactly so many at a time, one after the other; the last ones are filled up."""
-    answers = [call(resized(part, step)) for part in parts(queries, step)]
-    count = len(next(iter(queries.values())))
-    return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
+    """The answers to queries, asked so many at a time, one after the other."""
+    answers = [call(part) for part in parts(queries, step)]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def filled(call: Call, count: int, queries: Table) -> Table:
+    """The answers to at most so many queries of what takes exactly so many."""
+    answers = call(resized(queries, count))
+    return {name: answer[: len(next(iter(queries.values())))] for name, answer in answers.items()}
 
 
 def resized(queries: Table, count: int) -> Table:

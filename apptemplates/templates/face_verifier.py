@@ -280,7 +280,7 @@ class FaceVerifier(Template):
             seen = [batches.predicted(way, valid.inputs["image"]) for way in ways]
             share = verification.best_share(same, *((way[first] * way[second]).sum(axis=1) for way in seen))
             self.learned_["share of edges"] = share
-        embedding = face_embedding.both_ways(body, by_edges, share)
+        embedding = face_embedding.both_ways(body, by_edges if share else None, share)
         faces = {name: keras.Input(shape, dtype="uint8", name=name) for name in PAIR}
         directions = [embedding(self.preprocessor_({"image": face})) for face in faces.values()]
         alike = similarity.Cosine(name="similarity")(*directions)
