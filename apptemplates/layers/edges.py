@@ -16,6 +16,8 @@ WIDTH, REACH = 0.7, 2  # of the bell by which pictures are smoothed, and pixels 
 CELL, STEP = 8, 4  # pixels over which edges are gathered, and from one such place to the next
 AXES, SHRINK = 400, 0.05  # along which pictures differ most; how far their spread within a person is made even
 NUMBERS = 64  # in a direction
+# of layers whose weights are set: nothing is drawn for them, so that the networks beside them begin as without them
+GIVEN: dict[str, Any] = {"kernel_initializer": "zeros", "trainable": False}
 MOST = 20_000  # pictures from which that is learned
 
 
@@ -47,7 +49,7 @@ def describer(shape: tuple[int, ...]) -> keras.Model:
     """
     pictures = keras.Input(shape)
     x = kl.Resizing(SIDE, SIDE)(pictures) if tuple(shape[:2]) != (SIDE, SIDE) else pictures
-    look = kl.Conv2D(DIRECTIONS, 2 * REACH + 1, use_bias=False, activation="relu", trainable=False, name="look")
+    look = kl.Conv2D(DIRECTIONS, 2 * REACH + 1, use_bias=False, activation="relu", name="look", **GIVEN)
     x = look(EvenLight()(x))
     look.set_weights([np.repeat(slopes()[:, :, None], shape[2], axis=2) / shape[2]])
     x = kl.AveragePooling2D(CELL, STEP)(x)
@@ -97,7 +99,7 @@ def discriminants(features: np.ndarray, person: np.ndarray, most: int) -> tuple[
 def told_apart(shape: tuple[int, ...], kernel: np.ndarray, bias: np.ndarray) -> keras.Model:
     """`keras.Model` named "edges" from pictures (n, h, w, c), 0..255, to directions (n, k) by these discriminants."""
     features = describer(shape)
-    axes = kl.Dense(len(bias), name="discriminants", trainable=False)
+    axes = kl.Dense(len(bias), name="discriminants", **GIVEN)
     directions = Direction()(axes(features.output))
     axes.set_weights([kernel, bias])
     return keras.Model(features.input, directions, name="edges")

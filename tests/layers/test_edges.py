@@ -61,3 +61,14 @@ def test_a_share_of_each_cosine_is_that_of_the_edges(faces):
     one, other = (predicted(face_embedding.both_ways(way), pictures[:8]) for way in (body, by_edges))
     both = predicted(face_embedding.both_ways(body, by_edges, 0.25), pictures[:8])
     np.testing.assert_allclose(both @ both.T, 0.75 * one @ one.T + 0.25 * other @ other.T, atol=1e-4)
+
+
+def test_networks_beside_them_begin_as_without_them(faces):
+    def begun(beside):
+        keras.utils.set_random_seed(3)
+        if beside:
+            edges.learned(*faces, 0)
+        return face_embedding.embedder((24, 24, 3)).get_weights()
+
+    for alone, after in zip(begun(False), begun(True), strict=True):
+        np.testing.assert_array_equal(alone, after)
