@@ -80,7 +80,9 @@ def encode(columns: Iterable[Column], table: Mapping[str, np.ndarray]) -> dict[s
 def clock(times: np.ndarray) -> np.ndarray:
     """Hour of the day 0..24 and weekday 0 (Monday) .. 6 of datetime64 (n,), as float32 (n, 2); NaN where missing."""
     seconds = times.astype("datetime64[s]").astype("int64")
-    parts = np.stack([seconds % 86_400 / 3600, (seconds // 86_400 + 3) % 7], axis=1).astype("float32")
+    parts = np.empty((len(times), 2), "float32")
+    parts[:, 0] = seconds % 86_400 / 3600
+    parts[:, 1] = (seconds // 86_400 + 3) % 7
     parts[np.isnat(times)] = np.nan
     return parts
 

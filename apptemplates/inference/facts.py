@@ -57,6 +57,8 @@ class Arrays:
         """What stands there; beyond an end, what stands at the end."""
         return column.take(place, mode="clip")
 
+    within = at  # as fast where nothing is beyond an end
+
 
 class Floats:
     """Arithmetic of one payment, of Python's numbers."""
@@ -72,6 +74,11 @@ class Floats:
     def at(column: np.ndarray, place: int) -> Any:
         """What stands there; beyond an end, what stands at the end."""
         return column.item(min(max(place, 0), len(column) - 1))
+
+    @staticmethod
+    def within(column: np.ndarray, place: int) -> Any:
+        """What stands there, which is known to be no place beyond an end."""
+        return column.item(place)
 
 
 def facts(
@@ -99,7 +106,7 @@ def facts(
     Returns:
         Numbers, or (n,) each.
     """
-    at, least, most, where = on.at, on.least, on.most, on.where
+    at, within, least, most, where = on.at, on.within, on.least, on.most, on.where
     looks, longest = len(places) // 2, spans[-1]
     here, opened, judged, before = places[0], places[1:looks], places[looks], places[looks + 1 :]
     oldest, amount = before[-1], least(amount, LARGEST)
@@ -110,7 +117,7 @@ def facts(
 
     def summed(what: int, start: Any, stop: Any) -> Any:
         coarse, rest = sums[what], sums[4 + what]
-        return at(coarse, stop) - at(coarse, start) + (at(rest, stop) - at(rest, start))
+        return within(coarse, stop) - within(coarse, start) + (within(rest, stop) - within(rest, start))
 
     # in each window, the payment left out
     number = [here - start for start in opened]
@@ -121,7 +128,7 @@ def facts(
 
     # what is usual: the longest window without the frauds that are known by now
     bad_from = least(opened[-1], judged)
-    good = number[-1] - (at(counts[1], judged) - at(counts[1], bad_from))
+    good = number[-1] - (within(counts[1], judged) - within(counts[1], bad_from))
     many = most(good, 1)
     usual = most(total[-1] - summed(2, bad_from, judged), 0) / many
     square = summed(1, opened[-1], here) - summed(3, bad_from, judged)
@@ -136,13 +143,13 @@ def facts(
     if not labelled:
         return found
 
-    known, frauds = at(counts[0], judged), at(counts[1], judged)
+    known, frauds = within(counts[0], judged), within(counts[1], judged)
     for start in before:
-        seen = known - at(counts[0], start)
-        found += [seen, (frauds - at(counts[1], start)) / most(seen, 1)]
-    last_good, last_fraud = at(log.last[0], judged), at(log.last[1], judged)
-    first_fraud = at(log.next_fraud, oldest)
-    began = at(log.next_fraud, most(at(log.last[0], last_fraud) + 1, oldest))
+        seen = known - within(counts[0], start)
+        found += [seen, (frauds - within(counts[1], start)) / most(seen, 1)]
+    last_good, last_fraud = within(log.last[0], judged), within(log.last[1], judged)
+    first_fraud = within(log.next_fraud, oldest)
+    began = within(log.next_fraud, most(at(log.last[0], last_fraud) + 1, oldest))
     for there, place in (
         (last_fraud >= oldest, last_fraud),
         (last_good >= oldest, last_good),
@@ -151,10 +158,10 @@ def facts(
     ):
         found.append(where(there, time - at(log.time, place), longest + delay) / DAY)
     # since the last fraud all judged ones were good, and the other way round
-    found += [known - at(counts[0], most(last + 1, oldest)) for last in (last_fraud, last_good)]
+    found += [known - within(counts[0], most(last + 1, oldest)) for last in (last_fraud, last_good)]
     for k in LAST:
         start = most(judged - k, oldest)
-        found.append((frauds - at(counts[1], start)) / most(known - at(counts[0], start), 1))
+        found.append((frauds - within(counts[1], start)) / most(known - within(counts[0], start), 1))
     return found
 
 
