@@ -14,13 +14,14 @@ CHECKED = 24  # pairs that are explained by covering places; the table names the
 
 
 def explain(
-    title: str, call: Any, inputs: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], seed: int
+    title: str, likeness: Any, inputs: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], seed: int
 ) -> Report:
     """Where the first picture is like the second: how much less alike they are when a place of the first is covered.
 
     Args:
         title: Of the application.
-        call: The graph, from "first" and "second" (n, h, w, c) uint8 to "similarity" (n,).
+        likeness: From second pictures (n, h, w, c) uint8, which stay as they are, to a function from first ones to the
+            similarity (n,) of each pair.
         inputs: Both pictures of each pair.
         answers: "similarity" and "match" of each.
         seed: Of the random orders that the maps are held against.
@@ -30,10 +31,10 @@ def explain(
     """
     first, second = inputs["first"], inputs["second"]
     some = np.unique(np.linspace(0, len(first) - 1, min(len(first), CHECKED)).astype(int))
+    like_second = likeness(second[some])
 
     def ask(pictures: np.ndarray) -> np.ndarray:
-        covered = np.rint(pictures).clip(0, 255).astype("uint8")
-        return call({"first": covered, "second": second[some]})["similarity"][:, None]  # type: ignore[no-any-return]
+        return like_second(np.rint(pictures).clip(0, 255).astype("uint8"))[:, None]  # type: ignore[no-any-return]
 
     places = np.zeros(len(some), int)
     maps = {"occlusion": heat_maps.occlusion(ask, first[some].astype("float32"), places)}

@@ -454,4 +454,10 @@ class FaceVerifier(Template):
         if not rows(inputs):
             raise DataError(f"{self.name}: no pair can be explained; {problems[0] if problems is not None else ''}")
         answers = self.respond(inputs, self.call_, self.state_)
-        return pair_explanation.explain(self.card.title, self.call_, inputs, answers, self.seed)
+        return pair_explanation.explain(self.card.title, self._likeness, inputs, answers, self.seed)
+
+    def _likeness(self, second: np.ndarray) -> Any:
+        """A function from first pictures to their similarity to these, which are looked at once."""
+        directions = self._directions(self.model_)
+        kept = directions({"image": second})["direction"]
+        return lambda first: (directions({"image": first})["direction"] * kept).sum(axis=1)
