@@ -15,6 +15,7 @@ from apptemplates.evaluation.metrics import LOWER_IS_BETTER
 
 SAMPLES = 200  # records by which the ranges of whole numbers are set
 MEGABYTES = 64  # of held-out trials that stay in memory at most
+UNJUDGED = "a saved folder keeps no records to measure it by; give records= (--records) with their truth"
 AT_ONCE = 256  # rows that a form is asked at a time which takes several
 
 
@@ -160,9 +161,9 @@ def receipt(
         **{name: round(value, 4) for name, value in took.items()},
         "items_per_second": round(cost.throughput(lambda: [call(one) for one in singles], len(singles)), 1),
     }
-    return (
-        told if judged is None else told | {"headline": change(app, call, judged, 1 if form == "litert" else AT_ONCE)}
-    )
+    if judged is None:
+        return told | {"headline not measured": UNJUDGED}
+    return told | {"headline": change(app, call, judged, 1 if form == "litert" else AT_ONCE)}
 
 
 def change(app: Any, call: Call, judged: HeldOut, step: int = 1) -> dict[str, Any]:
@@ -193,6 +194,8 @@ def notes(kept: dict[str, Any]) -> dict[str, str]:
     if head:
         told += f"; {head['name']} {head['here']:.4f} instead of {head['template']:.4f} on {head['records']:,} records "
         told += "({:+.4f}, {:+.4f} to {:+.4f})".format(*head["change"])
+    else:
+        told += f"; {kept['headline not measured']}"
     return {name: told}
 
 
@@ -226,7 +229,11 @@ def page(app: Any, tried: list[dict[str, Any]], kept: dict[str, Any]) -> str:
     lines += [
         "",
         f"Differences are those of raw answers to {kept['queries']} made-up queries, from the template's own"
-        + (f"; the headline is of {judged['records']:,} held-out records ({judged['origin']})." if judged else "."),
+        + (
+            f"; the headline is of {judged['records']:,} held-out records ({judged['origin']})."
+            if judged
+            else f". The headline was not measured: {UNJUDGED}."
+        ),
         "`receipt.json` holds the same numbers.",
         "",
     ]

@@ -156,7 +156,9 @@ def test_what_fit_held_out_judges_by_default_and_never_travels(scans, tmp_path):
     assert again.kept_ is None
     with pytest.raises(ValueError, match=r"quantize needs records= with their truth, .*; a folder keeps none"):
         again.export(tmp_path / "a", "litert", "int8")
-    assert "headline" not in told(again.export(tmp_path / "plain", "litert"))
+    plain = told(again.export(tmp_path / "plain", "litert"))
+    assert "headline" not in plain and "give records=" in plain["headline not measured"]
+    assert plain["headline not measured"] in (tmp_path / "plain" / "README.md").read_text()
 
 
 def test_what_is_kept_is_bounded(monkeypatch):
