@@ -1,7 +1,7 @@
 """How a graph is written in each form, and how that is opened again in its own runtime."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,17 @@ def litert(app: Any, folder: Path, quantize: str | None, samples: Table | None) 
         how = "LiteRT" if quantize is None else f"{quantize} LiteRT"
         raise ArchiveError(f"{type(app).__name__}: this graph has no {how} form ({what}).") from error
     (folder / "model.tflite").write_bytes(content)
-    return call
+
+    def answer(queries: Table) -> Table:
+        try:
+            return call(queries)
+        except RuntimeError as error:  # such as a divisor that became 0 as a whole number
+            what = str(error).strip().split("\n")[0][:200]
+            raise ArchiveError(
+                f"{type(app).__name__}: the {quantize or 'float'} form can not answer ({what})."
+            ) from error
+
+    return answer
 
 
 def _options(model: Any, quantize: str | None, samples: Table | None) -> dict[str, Any]:
@@ -100,18 +110,19 @@ def onnx(app: Any, folder: Path) -> Call:
             f"{name}: ONNX has no words, and this graph is asked {', '.join(map(repr, words[:3]))}; "
             "use form 'litert' or 'saved_model'."
         )
-    inputs, outputs = plain_names(model.input), plain_names(model.output)
-    entries = {
-        inputs[column]: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=inputs[column])
-        for column, tensor in model.input.items()
-    }
-    answers = model({column: entries[plain] for column, plain in inputs.items()})
-    whole = keras.Model(entries, {outputs[column]: tensor for column, tensor in answers.items()})
+    serve, signature = served(model)
+
+    class Served(keras.Model):
+        def call(self, columns: dict[str, Any]) -> dict[str, Any]:
+            return serve(columns)
+
+    whole = Served()
+    whole.built = True  # it has no weights of its own
     path = folder / "model.onnx"
     with quiet_stderr(), quiet_logger():
         try:
             # an operation that ONNX lacks is written all the same, and refused only by who opens it
-            whole.export(path, format="onnx", verbose=False, input_signature=[input_signature(whole, rows=None)])
+            whole.export(path, format="onnx", verbose=False, input_signature=[signature])
             return Onnx(path, model.input, model.output)
         except (ValueError, RuntimeError, KeyError) as error:
             what = str(error).strip().split("\n")[0][:200]
@@ -124,17 +135,7 @@ def saved_model(app: Any, folder: Path) -> Call:
     import tensorflow as tf
 
     model = app.model_
-    inputs, outputs = plain_names(model.input), plain_names(model.output)
-
-    def serve(columns: dict[str, Any]) -> dict[str, Any]:
-        # Keras's own export runs random layers as in training.
-        answers = model({name: columns[plain] for name, plain in inputs.items()}, training=False)
-        return {plain: answers[name] for name, plain in outputs.items()}
-
-    signature = {
-        inputs[name]: tf.TensorSpec(spec.shape, spec.dtype, name=inputs[name])
-        for name, spec in input_signature(model, rows=None).items()
-    }
+    serve, signature = served(model)
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", serve, input_signature=[signature])
@@ -144,6 +145,25 @@ def saved_model(app: Any, folder: Path) -> Call:
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
         raise OSError(error.message) from error
     return _opened(folder, model)
+
+
+def served(model: Any) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
+    """The graph under the names an exported signature bears, and that signature, for any number of rows.
+
+    Keras's own export runs random layers as in training.
+    """
+    import tensorflow as tf
+
+    inputs, outputs = plain_names(model.input), plain_names(model.output)
+
+    def serve(columns: dict[str, Any]) -> dict[str, Any]:
+        answers = model({name: columns[plain] for name, plain in inputs.items()}, training=False)
+        return {plain: answers[name] for name, plain in outputs.items()}
+
+    return serve, {
+        inputs[name]: tf.TensorSpec(spec.shape, spec.dtype, name=inputs[name])
+        for name, spec in input_signature(model, rows=None).items()
+    }
 
 
 def _opened(folder: Path, model: Any) -> Call:

@@ -15,7 +15,7 @@ SIDE, DIRECTIONS = 56, 8  # pixels a side at which edges are looked for; how man
 WIDTH, REACH = 0.7, 2  # of the bell by which pictures are smoothed, and pixels on each side that it counts
 CELL, STEP = 8, 4  # pixels over which edges are gathered, and from one such place to the next
 AXES, SHRINK = 400, 0.05  # along which pictures differ most; how far their spread within a person is made even
-NUMBERS = 64  # in a direction
+NUMBERS = 48  # in a direction
 # of layers whose weights are set: nothing is drawn for them, so that the networks beside them begin as without them
 GIVEN: dict[str, Any] = {"kernel_initializer": "zeros", "trainable": False}
 MOST = 20_000  # pictures from which that is learned

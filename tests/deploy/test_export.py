@@ -212,6 +212,23 @@ def test_onnx_answers_the_same_in_its_own_runtime(scans, tmp_path):
     assert told(folder)["largest difference"]["chances"] < 1e-4
 
 
+def test_the_network_of_faces_has_an_onnx_form_without_its_dropout(tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder = at.load("face_verifier").export(tmp_path / "onnx", "onnx")
+    assert told(folder)["largest difference"]["similarity"] < 1e-4
+
+
+def test_a_form_that_breaks_down_while_it_answers_is_refused(scans, tmp_path, monkeypatch):
+    class Broken(fast.LiteRT):
+        def __call__(self, queries):
+            raise RuntimeError("div.cc:262 data[i] != zero_point was not true.\nNode number 134 (DIV)")
+
+    monkeypatch.setattr(forms, "LiteRT", Broken)
+    with pytest.raises(ArchiveError, match=r"^MedicalScan\w+: the int8 form can not answer \(div.cc:262 .* true.\)\.$"):
+        scans[0].export(tmp_path / "a", "litert", "int8")
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_extra_onnx_says_what_to_install(scans, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ArchiveError, match=r"form 'onnx' needs tf2onnx; install apptemplates\[onnx\]"):
