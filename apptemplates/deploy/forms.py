@@ -111,13 +111,8 @@ def onnx(app: Any, folder: Path) -> Call:
             "use form 'litert' or 'saved_model'."
         )
     serve, signature = served(model)
-
-    class Served(keras.Model):
-        def call(self, columns: dict[str, Any]) -> dict[str, Any]:
-            return serve(columns)
-
-    whole = Served()
-    whole.built = True  # it has no weights of its own
+    entries = {name: keras.Input(spec.shape[1:], dtype=spec.dtype, name=name) for name, spec in signature.items()}
+    whole = keras.Model(entries, serve(entries))
     path = folder / "model.onnx"
     with quiet_stderr(), quiet_logger():
         try:
