@@ -1,6 +1,7 @@
 """Columns as features: two scales of numbers, one-hot words, and what of it survives saving and conversion."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import keras
@@ -243,6 +244,8 @@ def test_every_layer_is_registered_once_and_lives_in_layers():
         assert set(layers) == set(names), f"{file}: a layer that is not registered could not be opened again"
         assert not names or file.parent == root / "layers", f"{file}: layers live in apptemplates/layers"
         told += names
+        if names:
+            importlib.import_module(f"apptemplates.layers.{file.stem}")  # no other test need have done so
     assert len(told) == len(set(told)) >= 9
     known = {
         name: c
