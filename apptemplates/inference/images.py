@@ -1,5 +1,6 @@
 """Pictures of any kind as arrays of one size, the same in training and in answering; NumPy and Pillow only."""
 
+import importlib
 import os
 import struct
 import tempfile
@@ -12,17 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from apptemplates.data.values import is_missing
 from apptemplates.inference.media import Undecodable, in_parts, opened
@@ -34,16 +25,16 @@ LARGE = 20_000_000  # pixels from which on pictures are decoded one at a time
 IN_MEMORY = 2**30  # bytes of decoded pictures, more go to a temporary file
 TOGETHER = 64  # pictures decoded by a thread in one go
 
-# by how a file begins, not by its name; each opener reads the header only
+# by how a file begins, not by its name; imported for the first such file, and reads the header only
 OPENERS = (
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"GIF8", GifImagePlugin.GifImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-    *((b"P%d" % number, PpmImagePlugin.PpmImageFile) for number in range(1, 7)),
-    (b"II*\0", TiffImagePlugin.TiffImageFile),
-    (b"MM\0*", TiffImagePlugin.TiffImageFile),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"\xff\xd8\xff", "Jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "Png"),
+    (b"GIF8", "Gif"),
+    (b"BM", "Bmp"),
+    *((b"P%d" % number, "Ppm") for number in range(1, 7)),
+    (b"II*\0", "Tiff"),
+    (b"MM\0*", "Tiff"),
+    (b"RIFF", "WebP"),
 )
 READABLE = "png, jpeg, gif, bmp, pgm, tiff, webp and dicom can be read"
 # what Pillow raises for files that are not what they seem
@@ -168,11 +159,12 @@ def from_stream(stream: BinaryIO, name: str, size: tuple[int, int], mode: str) -
         from apptemplates.inference import dicom
 
         return dicom.read(stream, name).convert(mode)
-    opener = next((opener for magic, opener in OPENERS if head.startswith(magic)), None)
-    if opener is None:
+    kind = next((kind for magic, kind in OPENERS if head.startswith(magic)), None)
+    if kind is None:
         raise Undecodable(f"{name}: this is no picture, it begins with {head[:8]!r}; {READABLE}.")
     try:
-        picture = opener(stream)
+        plugin = importlib.import_module(f"PIL.{kind}ImagePlugin")
+        picture = getattr(plugin, f"{kind}ImageFile")(stream)
         whole = picture.width * picture.height
         # twice the size wanted: enough for a good reduction, a fraction of the work
         picture.draft(mode, (2 * size[1], 2 * size[0]))
@@ -200,6 +192,8 @@ def upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF data say; as it is where they say nothing that can be read."""
     if "exif" not in picture.info and picture.format not in ("TIFF", "MPO"):
         return picture
+    from PIL import ImageOps
+
     try:
         return ImageOps.exif_transpose(picture)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
