@@ -284,6 +284,19 @@ def wants_progress(verbose: str | int | bool) -> bool:
     return bool(verbose)
 
 
+def untuned(batches: Any) -> Any:
+    """A `tf.data.Dataset` that does not tune itself while it is read.
+
+    What tunes a dataset sleeps for up to a minute at a time, and an iterator waits for it when it goes: passes of a fit
+    ended seconds late, now and then.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
 def run(
     network: keras.Model,
     batches: Any,
@@ -344,8 +357,8 @@ def run(
     began, why = time.monotonic(), "all epochs done"
     try:
         network.fit(
-            batches,
-            validation_data=valid,
+            untuned(batches),
+            validation_data=None if valid is None else untuned(valid),
             initial_epoch=start,
             epochs=epochs,
             callbacks=[*own, *callbacks],

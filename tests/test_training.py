@@ -438,3 +438,17 @@ def test_in_a_notebook_one_line_is_written_anew(monkeypatch):
     training.run(network(), batches(), batches(), title="An app", verbose="auto", callbacks=(), **common)
     assert [kind for kind, *_ in lines] == ["first", "again", "again"]
     assert lines[2][1].startswith("An app: epoch 3/3  loss ") and "held out" in lines[2][1]
+
+
+def test_what_is_learned_from_does_not_tune_itself(monkeypatch):
+    """An iterator that does waits up to a minute when it goes."""
+    read = []
+    plain = keras.Model.fit
+
+    def fit(network, batches, validation_data=None, **more):
+        read.extend([batches, validation_data])
+        return plain(network, batches, validation_data=validation_data, **more)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    at.FraudDetector(label="fraud", entities=("card",), epochs=1, refit=False).fit(synthetic.payments(600), verbose=0)
+    assert read and all(batches.options().autotune.enabled is False for batches in read if batches is not None)
