@@ -239,7 +239,7 @@ def check_report(case: Case) -> None:
 
 def check_explanation(case: Case) -> None:
     """`explain` gives a table with a row a query, figures, and says how far to trust it."""
-    some = take(case.queries, slice(40))
+    some = take(case.queries, slice(24))
     report = case.app.explain(some)
     expect(report.kind == "explanation" and len(report.table) == rows(some), "explain must give a row for each query")
     expect(report.figures and report.verdict, "explain must give figures and say how far to trust them")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from apptemplates.deploy import saved_graph
 from apptemplates.deploy.rows import FEW, MANY, Table, asked, filled, parts, resized
 
 CHUNK = 8192  # rows at a time, at most
@@ -53,7 +54,7 @@ def convert(model: Any, rows: int | None = 1, **options: Any) -> bytes:
     Args:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
         rows: how many queries it answers at a time; None: one unless it is resized, which not every graph stands.
-        options: for the converter, such as how to quantise.
+        options: attributes of `tf.lite.TFLiteConverter`, such as how to quantise; `target_spec` is a dict of its own.
 
     Returns:
         The flatbuffer. Its signature names inputs and outputs as `plain_names` says.
@@ -78,13 +79,15 @@ def convert(model: Any, rows: int | None = 1, **options: Any) -> bytes:
         name="g",
     )
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), quiet_logger(), called(model, "a"):
-        path = os.path.join(folder, "one.tflite")
-        try:
-            one.export(path, format="litert", verbose=False, input_signature=[input_signature(one, rows)], **options)
-        except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-            raise OSError(f"the temporary folder is full: {error.message}") from error
-        with open(path, "rb") as file:
-            return file.read()
+        saved_graph.write(folder, one, partial(one, training=False), input_signature(one, rows))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.experimental_enable_resource_variables = True
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        for name, value in options.pop("target_spec", {}).items():
+            setattr(converter.target_spec, name, value)
+        for name, value in options.items():
+            setattr(converter, name, value)
+        return converter.convert()  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from apptemplates.deploy import saved_graph
 from apptemplates.deploy.fast import (
     LiteRT,
     Onnx,
@@ -126,19 +127,9 @@ def onnx(app: Any, folder: Path) -> Call:
 
 def saved_model(app: Any, folder: Path) -> Call:
     """A folder for TensorFlow."""
-    import keras
-    import tensorflow as tf
-
     model = app.model_
-    serve, signature = served(model)
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serve", serve, input_signature=[signature])
-    try:
-        with quiet_logger():
-            archive.write_out(str(folder), verbose=False)
-    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-        raise OSError(error.message) from error
+    with quiet_logger():
+        saved_graph.write(folder, model, *served(model))
     return _opened(folder, model)
 
 
