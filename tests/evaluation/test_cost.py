@@ -30,6 +30,13 @@ def test_throughput_of_a_known_wait():
     assert 1000 < cost.throughput(lambda: time.sleep(0.01), 100) <= 10_000
 
 
+@pytest.mark.parametrize(("warm", "asked"), [(False, 2), (True, 1)])
+def test_what_is_warm_is_not_asked_for_nothing(warm, asked):
+    calls = []
+    assert cost.throughput(lambda: calls.append(time.sleep(0.001)), 5, repeats=1, warm=warm) > 0
+    assert len(calls) == asked
+
+
 def test_latency_without_queries_is_refused():
     with pytest.raises(ValueError, match="at least one query"):
         cost.latency(len, [])
