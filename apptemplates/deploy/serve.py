@@ -5,6 +5,7 @@ Needs the extra `serve` (FastAPI, uvicorn and prometheus-client); TensorFlow is 
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import json
 import math
@@ -71,6 +72,8 @@ def build(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: while it was looked through for garbage, requests waited
         watching = asyncio.create_task(look())
         yield
         watching.cancel()
