@@ -548,10 +548,10 @@ class Template(Contract):
         learned: dict,
         report: Any,
         golden: Table,
-        call: Any,
+        answers: Table,
     ) -> Self:
         """Becomes the fitted template whose parts these are; the counterpart of `pack_state` and the archive."""
-        from apptemplates.deploy.fast import Fast
+        from apptemplates.deploy.fast import Fast, batch
 
         self.columns_, self.model_, self.network_, self.learned_, self.report_ = (
             columns,
@@ -568,6 +568,6 @@ class Template(Contract):
         self.state_, self.baseline_, self.valid_ = self.open_state(parts["state"]), parts["baseline"], parts["valid"]
         self.seen_ = parts["seen"].get("marks")
         self.golden_, self.history_ = golden, {}
-        self.call_ = call
-        self.fast_ = None if content is None else Fast(model, content, golden, call(golden))
+        self.call_ = batch(model)
+        self.fast_ = None if content is None else Fast(model, content, golden, answers)
         return self

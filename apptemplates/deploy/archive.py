@@ -165,15 +165,15 @@ def load(folder: str | os.PathLike[str], cls: type | None = None) -> Any:
             app = template(**content["parameters"])
         except (TypeError, ValueError) as error:
             raise ArchiveError(f"its parameters do not fit this version of {content['class']} ({error})") from error
-        model, call = _open_model(place, content["versions"])
+        model, golden, answers = _open_model(place, content["versions"])
         separate = _has(place, "network.keras")
         network = _open_keras(place / "network.keras", content["versions"]) if separate else _network_in(app, model)
         # Empty: the graph is known not to convert, so nobody tries again.
         one = (place / "one.tflite").read_bytes() if _has(place, "one.tflite") else b""
         report = Report.from_dict(layout.read_json(place / "report.json")) if _has(place, "report.json") else None
-        state, golden = _arrays(place / STATE), _golden(place)[0]
+        state = _arrays(place / STATE)
         try:
-            app.unpack(columns, state, model, network, one, content["learned"], report, golden, call)
+            app.unpack(columns, state, model, network, one, content["learned"], report, golden, answers)
         except (KeyError, ValueError) as error:
             raise ArchiveError(f"{STATE!r} does not fit the rest ({error}); copy the folder again") from error
         return app
@@ -217,15 +217,14 @@ def _schema(columns: dict[str, Any]) -> Any:
         raise ArchiveError(f"the columns in template.json are not ones this version knows ({error})") from error
 
 
-def _open_model(place: Path, versions: dict[str, str]) -> tuple[Any, Any]:
-    """The graph, and its function of many rows, whose answers to the golden queries are those of when it was saved."""
-    from apptemplates.deploy.fast import batch, differing
+def _open_model(place: Path, versions: dict[str, str]) -> tuple[Any, Table, Table]:
+    """The graph, the golden queries, and the answers to them, which it gives as it did when it was saved."""
+    from apptemplates.deploy.fast import differing, uncompiled
 
     model = _open_keras(place / "model.keras", versions)
     queries, answers = _golden(place)
     try:
-        call = batch(model)
-        wrong = differing(answers, call(queries))
+        wrong = differing(answers, uncompiled(model)(queries))
     except (KeyError, ValueError) as error:
         raise ArchiveError(f"golden.npz does not fit the graph in model.keras ({error})") from error
     if wrong:
@@ -233,7 +232,7 @@ def _open_model(place: Path, versions: dict[str, str]) -> tuple[Any, Any]:
             f"the model does not answer as it did when it was saved, {wrong[0]!r} differs"
             f"{_other_versions(versions)}; install those versions or fit anew"
         )
-    return model, call
+    return model, queries, answers
 
 
 def _open_keras(path: Path, versions: dict[str, str]) -> Any:

@@ -180,8 +180,8 @@ def narrow(model: Any) -> bool:
 def batch(model: Any) -> Callable[[Table], Table]:
     """The answers to many queries: a function from a prepared table to raw answers.
 
-    The graph is compiled once for any number of rows and run on at most 8,192 rows or 64 MB of inputs at a time, so
-    memory stays bounded.
+    The graph is compiled by the first call, once for any number of rows, and run on at most 8,192 rows or 64 MB of
+    inputs at a time, so memory stays bounded.
 
     Args:
         model: functional `keras.Model` with a dict of inputs and a dict of outputs.
@@ -190,7 +190,23 @@ def batch(model: Any) -> Callable[[Table], Table]:
         A function of a prepared table, arrays of shape (n, ...) where n may be 0, that returns arrays of shape
         (n, ...), strings as `str`.
     """
-    call = _compiled(model, rows=None)
+    lock, made = threading.Lock(), list[Callable[[Table], Table]]()
+
+    def compiled(prepared: Table) -> Table:
+        with lock:
+            if not made:
+                made.append(_compiled(model, rows=None))
+        return made[0](prepared)
+
+    return _in_parts(model, compiled)
+
+
+def uncompiled(model: Any) -> Callable[[Table], Table]:
+    """As `batch`, for what is asked once or twice: to compile the graph would take longer than to answer."""
+    return _in_parts(model, table_answers(model, partial(model, training=False)))
+
+
+def _in_parts(model: Any, call: Callable[[Table], Table]) -> Callable[[Table], Table]:
     names = list(model.input)
 
     def answer(prepared: Table) -> Table:
@@ -214,7 +230,7 @@ def values(inputs: dict[str, Any], output: Any, prepared: Table) -> np.ndarray:
     """
     import keras
 
-    return batch(keras.Model(inputs, {"value": output}))(prepared)["value"]
+    return uncompiled(keras.Model(inputs, {"value": output}))(prepared)["value"]
 
 
 class LiteRT:

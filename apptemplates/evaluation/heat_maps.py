@@ -1,6 +1,7 @@
 """Where on a picture the answer was seen, and whether such a map can be trusted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,8 +136,10 @@ def faithfulness(
     ways = {"deletion": (pictures, grey), "insertion": (blurred(pictures), pictures)}
     curves: dict[str, dict[str, np.ndarray]] = {}
     for what, (first, last) in ways.items():
-        found = {name: replaced(ask, first, last, order, cell, places) for name, order in orders.items()}
-        found["random"] = np.mean([replaced(ask, first, last, order, cell, places) for order in guesses], axis=0)
+        ends = [ask(np.asarray(side, "float32")) for side in (first, last)]  # the same whatever the order
+        curve = partial(replaced, ask, first, last, cell=cell, places=places, ends=ends)
+        found = {name: curve(order) for name, order in orders.items()}
+        found["random"] = np.mean([curve(order) for order in guesses], axis=0)
         curves[what] = found
 
     def areas(truth: dict[str, np.ndarray], answers: dict[Any, np.ndarray]) -> dict[Any, float]:
@@ -170,15 +173,31 @@ def by_cell(maps: np.ndarray, cell: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(flat, weights=one.ravel(), minlength=CELLS * CELLS) / count for one in maps])
 
 
+def by_place(maps: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Method -> for each map (n, h, w) its mean in each cell of the grid."""
+    return {name: list(by_cell(one, cells(one.shape[1:]))) for name, one in maps.items()}
+
+
 def replaced(
-    ask: Ask, first: np.ndarray, last: np.ndarray, order: np.ndarray, cell: np.ndarray, places: np.ndarray
+    ask: Ask,
+    first: np.ndarray,
+    last: np.ndarray,
+    order: np.ndarray,
+    *,
+    cell: np.ndarray,
+    places: np.ndarray,
+    ends: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """The chance (n, steps + 1) while cells of the first pictures are replaced by the last ones', in this order."""
+    """The chance (n, steps + 1) while cells of the first pictures are replaced by the last ones', in this order.
+
+    Args:
+        ends: What is said to the first and to the last pictures, (n, k) each.
+    """
     rank = np.argsort(order, axis=1)[:, cell]  # (n, h, w) when each pixel is replaced
+    numbers = np.round(np.linspace(0, CELLS * CELLS, STEPS + 1)).astype(int)[1:-1]
+    between = [ask(np.where((rank < n)[..., None], last, first).astype("float32")) for n in numbers]
     rows = np.arange(len(first))
-    numbers = np.round(np.linspace(0, CELLS * CELLS, STEPS + 1)).astype(int)
-    chances = [ask(np.where((rank < n)[..., None], last, first).astype("float32"))[rows, places] for n in numbers]
-    return np.stack(chances, axis=1)
+    return np.stack([chances[rows, places] for chances in (ends[0], *between, ends[1])], axis=1)
 
 
 def blurred(pictures: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_ITEMS = 100, 12
 #: Metrics shown large, and rows up to which a table is shown opened.
 MOST_CARDS, FEW_ROWS = 4, 12
+#: Bytes of a figure drawn with lines from which drawing it with points, too, is worth the time.
+MUCH = 64_000
 
 STANDING = {"better": "▲ better", "worse": "▼ worse", "unclear": "≈ too close to call"}
 # what a reader looks for first
@@ -176,17 +178,19 @@ def _figure(figure: "Figure") -> str:
 
 
 def image(figure: "Figure") -> str:
-    """A figure as a data address, drawn with lines or with points, whichever is smaller."""
+    """A figure as a data address, drawn with lines; where these take much, with points if that is smaller."""
     import matplotlib
 
-    points, lines = io.BytesIO(), io.BytesIO()
-    figure.savefig(points, format="png", dpi=150)
+    lines = io.BytesIO()
     # text as text, and the same bytes each time
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "apptemplates"}):
         figure.savefig(lines, format="svg", metadata={"Date": None})
-    if len(lines.getvalue()) <= len(points.getvalue()):
-        return f"data:image/svg+xml;base64,{base64.b64encode(lines.getvalue()).decode()}"
-    return f"data:image/png;base64,{base64.b64encode(points.getvalue()).decode()}"
+    if len(lines.getvalue()) > MUCH:
+        points = io.BytesIO()
+        figure.savefig(points, format="png", dpi=150)
+        if len(points.getvalue()) < len(lines.getvalue()):
+            return f"data:image/png;base64,{base64.b64encode(points.getvalue()).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(lines.getvalue()).decode()}"
 
 
 def _groups(report: "Report") -> str:

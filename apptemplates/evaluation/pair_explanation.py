@@ -30,15 +30,8 @@ def explain(
         A Report: `table` has a row a pair; `where` names the part that speaks most for one person.
     """
     first, second = inputs["first"], inputs["second"]
-    some = np.unique(np.linspace(0, len(first) - 1, min(len(first), CHECKED)).astype(int))
-    like_second = likeness(second[some])
-
-    def ask(pictures: np.ndarray) -> np.ndarray:
-        return like_second(np.rint(pictures).clip(0, 255).astype("uint8"))[:, None]  # type: ignore[no-any-return]
-
-    places = np.zeros(len(some), int)
-    maps = {"occlusion": heat_maps.occlusion(ask, first[some].astype("float32"), places)}
-    trust = heat_maps.faithfulness(ask, first[some].astype("float32"), maps, places, seed)
+    some, ask, maps = _covered(likeness, inputs)
+    trust = heat_maps.faithfulness(ask, first[some].astype("float32"), maps, np.zeros(len(some), int), seed)
     where = np.full(len(first), "", dtype=object)
     where[some] = heat_maps.where(maps["occlusion"])
     table = pd.DataFrame({**{name: answers[name] for name in ("similarity", "match")}, "where": where})
@@ -65,5 +58,25 @@ def explain(
             explanation_figures.insertion_deletion(trust["curves"], "places"),
         ],
         notes=heat_maps.notes(trust),
-        attributions={"occlusion": list(heat_maps.by_cell(maps["occlusion"], heat_maps.cells(first.shape[1:3])))},
+        attributions=heat_maps.by_place(maps),
     )
+
+
+def attributions(likeness: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Those of `explain` alone: how much each place of a grid over the first picture makes a pair alike."""
+    return heat_maps.by_place(_covered(likeness, inputs)[2])
+
+
+def _covered(
+    likeness: Any, inputs: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, heat_maps.Ask, dict[str, np.ndarray]]:
+    """Which pairs are looked at, what tells how alike changed first pictures are to the second, and the maps."""
+    first, second = inputs["first"], inputs["second"]
+    some = np.unique(np.linspace(0, len(first) - 1, min(len(first), CHECKED)).astype(int))
+    like_second = likeness(second[some])
+
+    def ask(pictures: np.ndarray) -> np.ndarray:
+        return like_second(np.rint(pictures).clip(0, 255).astype("uint8"))[:, None]  # type: ignore[no-any-return]
+
+    maps = heat_maps.occlusion(ask, first[some].astype("float32"), np.zeros(len(some), int))
+    return some, ask, {"occlusion": maps}

@@ -56,7 +56,6 @@ def explain(
     verdict = [sentence(name, trust) for name in checked]
     common = table["where"].value_counts()
     verdict.insert(0, f"{summary.format(common.index[0])} ({common.iloc[0]} of {len(table)}).")
-    cell = heat_maps.cells(maps["Grad-CAM"].shape[1:])
     return Report(
         title=f"{title}: where it was seen",
         kind="explanation",
@@ -67,8 +66,13 @@ def explain(
             explanation_figures.insertion_deletion(trust["curves"], "places"),
         ],
         notes=heat_maps.notes(trust),
-        attributions={"Grad-CAM": list(heat_maps.by_cell(maps["Grad-CAM"], cell))},
+        attributions=heat_maps.by_place({"Grad-CAM": maps["Grad-CAM"]}),
     )
+
+
+def attributions(backbone: Any, head: Any, pictures: np.ndarray, places: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Those of `explain` alone: what each place of a grid over each picture says for its class."""
+    return heat_maps.by_place({"Grad-CAM": heat_maps.grad_cam(backbone, head, pictures.astype("float32"), places)})
 
 
 def sentence(name: str, trust: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Whether an explanation is of what was learned: with shuffled weights it must become another one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def check(app: Any, report: Report, records: Table) -> None:
     Reference: Adebayo et al., 2018, Sanity Checks for Saliency Maps, arXiv:1810.03292.
     """
     few = take(records, slice(ROWS))
-    ours = report if rows(few) == rows(records) else app.make_explanation(few)
-    same = agreement(ours.attributions, shuffled(app).make_explanation(few).attributions)
+    ours = report.attributions if rows(few) == rows(records) else app.attributions(few)
+    same = agreement(ours, shuffled(app).attributions(few))
     if same is None:
         report.verdict.append("Whether the explanation is of what was learned was not measured: it has too few parts.")
         return
@@ -70,7 +71,7 @@ def shuffled(app: Any) -> Any:
     return twin
 
 
-def agreement(ours: dict[str, list], theirs: dict[str, list]) -> intervals.Metric | None:
+def agreement(ours: Mapping[str, list], theirs: Mapping[str, list]) -> intervals.Metric | None:
     """The mean rank correlation (Spearman) of attributions of the same answers; None where none can be compared."""
     found = [
         spearman(np.asarray(one, "float64"), np.asarray(other, "float64"))

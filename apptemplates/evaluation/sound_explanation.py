@@ -43,8 +43,7 @@ def explain(
     """
     return picture_explanation.explain(
         title,
-        network.get_layer("backbone"),
-        keras.Sequential([network.get_layer("head"), after[0]]),
+        *halves(network, after),
         through(network, after),
         np.rint(pictures).clip(0, 255).astype("uint8"),
         places,
@@ -54,6 +53,11 @@ def explain(
         "The answers were heard mostly in {}",
         partial(sound_figures.heat_maps, seconds=seconds, pitches=rows_of(PITCHES, bands)),
     )
+
+
+def halves(network: keras.Model, after: Sequence[keras.layers.Layer]) -> tuple[keras.Model, keras.Model]:
+    """From pictures to a feature map, and from that to logits (n, k)."""
+    return network.get_layer("backbone"), keras.Sequential([network.get_layer("head"), after[0]])
 
 
 def through(network: keras.Model, after: Sequence[keras.layers.Layer]) -> heat_maps.Ask:

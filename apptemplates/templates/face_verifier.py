@@ -449,12 +449,20 @@ class FaceVerifier(Template):
         return eigenfaces.answer(state, *(inputs[name] for name in PAIR))
 
     def make_explanation(self, records: Table) -> Any:
+        inputs = self._explainable(records)
+        answers = self.respond(inputs, self.call_, self.state_)
+        return pair_explanation.explain(self.card.title, self._likeness, inputs, answers, self.seed)
+
+    def attributions(self, records: Table) -> Any:
+        return pair_explanation.attributions(self._likeness, self._explainable(records))
+
+    def _explainable(self, records: Table) -> Table:
+        """The pairs that can be read, of queries or of records."""
         queries = records if PAIR[0] in records else self.make_trials(records)[0]
         inputs, problems = readable(self.prepare(queries, self.state_))
         if not rows(inputs):
             raise DataError(f"{self.name}: no pair can be explained; {problems[0] if problems is not None else ''}")
-        answers = self.respond(inputs, self.call_, self.state_)
-        return pair_explanation.explain(self.card.title, self._likeness, inputs, answers, self.seed)
+        return inputs
 
     def _likeness(self, second: np.ndarray) -> Any:
         """A function from first pictures to their similarity to these, which are looked at once."""

@@ -403,20 +403,31 @@ class MedicalScanClassifier(Template):
         )
 
     def make_explanation(self, records: Table) -> Any:
-        inputs, known = self.prepare(records, self.state_), self.classes
-        kept = {"image": inputs["image"]}
-        answers = self.respond(kept, self.call_, self.state_)
-        said = to_flags(answers["finding"], known.names)
-        chances = np.stack([answers[f"p_{name}"] for name in known.names], axis=1)
-        # of what is said the likeliest; where nothing is, the likeliest of all
-        places = np.where(said | ~said.any(axis=1, keepdims=True), chances, -1).argmax(axis=1)
+        scans, answers, places = self._explainable(records)
         return picture_explanation.explain(
             self.card.title,
-            self.network_.get_layer("backbone"),
-            keras.Sequential([self.network_.get_layer("head"), kl.GlobalAveragePooling1D()]),
-            lambda scans: self.call_({"image": np.rint(scans).clip(0, 255).astype("uint8")})["chances"],
-            kept["image"],
+            *self._halves(),
+            lambda some: self.call_({"image": np.rint(some).clip(0, 255).astype("uint8")})["chances"],
+            scans,
             places,
             {name: answers[name] for name in ("finding", "probability", "refer")},
             self.seed,
         )
+
+    def attributions(self, records: Table) -> Any:
+        scans, _, places = self._explainable(records)
+        return picture_explanation.attributions(*self._halves(), scans, places)
+
+    def _halves(self) -> tuple[keras.Model, keras.Model]:
+        """From scans to a feature map, and from that to logits (n, k)."""
+        head = keras.Sequential([self.network_.get_layer("head"), kl.GlobalAveragePooling1D()])
+        return self.network_.get_layer("backbone"), head
+
+    def _explainable(self, records: Table) -> tuple[np.ndarray, Answers, np.ndarray]:
+        """Scans, the answers to them, and the finding (n,) of each that is explained."""
+        scans, known = self.prepare(records, self.state_)["image"], self.classes
+        answers = self.respond({"image": scans}, self.call_, self.state_)
+        said = to_flags(answers["finding"], known.names)
+        chances = np.stack([answers[f"p_{name}"] for name in known.names], axis=1)
+        # of what is said the likeliest; where nothing is, the likeliest of all
+        return scans, answers, np.where(said | ~said.any(axis=1, keepdims=True), chances, -1).argmax(axis=1)

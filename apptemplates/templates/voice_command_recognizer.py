@@ -17,7 +17,7 @@ from apptemplates.data.schema import Field, Schema
 from apptemplates.data.table import Table
 from apptemplates.data.words import to_flags, to_places
 from apptemplates.deploy import fast
-from apptemplates.evaluation import calibration, classes, coarse, sound_explanation, streams, words
+from apptemplates.evaluation import calibration, classes, coarse, picture_explanation, sound_explanation, streams, words
 from apptemplates.evaluation.certainty import Stated
 from apptemplates.evaluation.diagnosis import Frozen
 from apptemplates.inference import listening, sounds
@@ -399,7 +399,7 @@ class VoiceCommandRecognizer(Template):
         return sound_explanation.explain(
             self.card.title,
             self.network_,
-            [self.model_.get_layer(name) for name in sound_networks.AFTER],
+            self._after,
             self.preprocessor_.get_layer("log_mel"),
             self._pictures(inputs),
             to_places(answers["command"], self.commands),
@@ -407,3 +407,14 @@ class VoiceCommandRecognizer(Template):
             self.seed,
             self.seconds,
         )
+
+    def attributions(self, records: Table) -> Any:
+        inputs = {"sound": self.prepare(records, self.state_)["sound"]}
+        places = to_places(self._said(inputs)["command"], self.commands)
+        halves = sound_explanation.halves(self.network_, self._after)
+        return picture_explanation.attributions(*halves, self._pictures(inputs), places)
+
+    @property
+    def _after(self) -> list[keras.layers.Layer]:
+        """The layers from the logits to the chances."""
+        return [self.model_.get_layer(name) for name in sound_networks.AFTER]

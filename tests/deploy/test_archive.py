@@ -63,10 +63,10 @@ class Toy:
     def pack_state(self, share):
         return {"past": self.state_["past"]} if share else self.state_
 
-    def unpack(self, columns, state, model, network, content, learned, report, golden, call):
+    def unpack(self, columns, state, model, network, content, learned, report, golden, answers):
         self.columns_, self.state_, self.model_, self.network_ = columns, state, model, network
         self.learned_, self.report_, self.golden_ = learned, report, golden
-        self.call_, self.fast_ = call, fast.Fast(model, content, golden, call(golden))
+        self.call_, self.fast_ = fast.batch(model), fast.Fast(model, content, golden, answers)
 
 
 @pytest.fixture(scope="module")
