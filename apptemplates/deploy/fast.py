@@ -202,7 +202,7 @@ def batch(model: Any) -> Callable[[Table], Table]:
 
 
 def uncompiled(model: Any) -> Callable[[Table], Table]:
-    """As `batch`, for what is asked once or twice: to compile the graph would take longer than to answer."""
+    """As `batch`, for few rows that are asked once or twice."""
     return _in_parts(model, table_answers(model, partial(model, training=False)))
 
 
@@ -230,7 +230,8 @@ def values(inputs: dict[str, Any], output: Any, prepared: Table) -> np.ndarray:
     """
     import keras
 
-    return uncompiled(keras.Model(inputs, {"value": output}))(prepared)["value"]
+    few = all(len(column) <= CHUNK for column in prepared.values())  # compiling would take longer than answering
+    return (uncompiled if few else batch)(keras.Model(inputs, {"value": output}))(prepared)["value"]
 
 
 class LiteRT:
