@@ -106,17 +106,24 @@ def search(
 
 def learn_anew(app: Any, train: Part, valid: Part, marks: list[Any], common: dict[str, Any]) -> bool:
     """Teaches the network anew by both parts, if that ends well; the decision stays as the held-out rows judged it."""
+    network, before, done = app.network_, app.network_.get_weights(), False
     keras.utils.set_random_seed(app.seed)
-    network = app.build_network(app.preprocessor_)
+    new = app.build_network(app.preprocessor_)
+    for variable, value in zip(network.variables, new.variables, strict=True):
+        variable.assign(value)
     both = Part.joined(train, valid)
     batches, passes = app.make_batches(both, training=True), app.learned_["training"]["passes"]
     try:
-        taught(app, network, batches, None, passes, marks, 1.0, ", with the held-out rows", common)
+        taught(app, network, batches, None, passes, marks, 1.0, ", with the held-out rows", common, again=True)
+        done = True
     except training.TrainingError:
-        return False  # the network that was held against the other rows stays
-    app.network_.set_weights(network.get_weights())
-    app.finish(both)
-    return True
+        pass
+    finally:
+        if not done:  # what was held against the other rows stays
+            network.set_weights(before)
+    if done:
+        app.finish(both)
+    return done
 
 
 def interrupted(app: Any) -> bool:
@@ -134,6 +141,7 @@ def taught(
     share: float,
     what: str,
     common: dict[str, Any],
+    again: bool = False,
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """The losses of every stage, and how the training ended; the weights are in the network.
 
@@ -141,8 +149,9 @@ def taught(
         passes: Epochs of each stage.
         share: The part of the time left that all stages may use.
         what: Added to the title.
+        again: Whether it went through these stages before.
     """
-    clock = common["clock"]
+    clock, compiled = common["clock"], again and len(app.stages()) == 1
     deadline = clock.deadline(share)
     history: dict[str, list[float]] = {}
     done: dict[str, Any] = {}
@@ -158,7 +167,7 @@ def taught(
             network,
             batches,
             held_out,
-            objective=app.objective(),
+            objective=None if compiled else app.objective(),
             rate=app.learning_rate * stage.rate,
             epochs=epochs,
             patience=app.patience if held_out is not None else None,

@@ -1,13 +1,15 @@
 """What every training gets: a clock, the best weights, early and NaN stop, a checkpoint, one progress line."""
 
+import contextlib
 import io
 import json
+import logging
 import math
 import os
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -297,12 +299,27 @@ def untuned(batches: Any) -> Any:
     return batches.with_options(options)
 
 
+@contextlib.contextmanager
+def one_of_many() -> Iterator[None]:
+    """TensorFlow does not warn meanwhile that Keras' step was traced for other networks before."""
+    import tensorflow as tf
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    tf.get_logger().addFilter(is_other)
+    try:
+        yield
+    finally:
+        tf.get_logger().removeFilter(is_other)
+
+
 def run(
     network: keras.Model,
     batches: Any,
     valid: Any | None,
     *,
-    objective: dict[str, Any],
+    objective: dict[str, Any] | None,
     rate: float,
     epochs: int,
     patience: int | None,
@@ -317,7 +334,8 @@ def run(
     """Fits a network within a clock and leaves the best weights in it.
 
     Args:
-        network: To be compiled with `objective` and trained.
+        network: To be trained.
+        objective: What it is compiled with; None goes on with what it was, which spares tracing its step once more.
         batches: A `tf.data.Dataset` of (features, target[, weight]) with known length.
         valid: The same, to be judged by after each epoch; or None.
         rate: The highest learning rate, of a cosine that ends with the epochs or the time.
@@ -337,8 +355,12 @@ def run(
         DataError: The checkpoint belongs to other data.
         KeyboardInterrupt: Before the first epoch ended, when there are no weights to keep.
     """
-    network.compile(**objective)
-    network.optimizer.build(network.trainable_variables)  # a step that makes variables would be traced twice
+    if objective is None:
+        for variable in network.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+    else:
+        network.compile(**objective)
+        network.optimizer.build(network.trainable_variables)  # a step that makes variables would be traced twice
     best = BestWeights(patience, slack)
     own: list[Any] = [best]
     start, keeper = 0, None
@@ -350,21 +372,26 @@ def run(
         start = epochs if best.is_over(keeper.epoch - 1) else keeper.epoch
     deadline = clock.deadline() if deadline is None else deadline
     stop = StopAt(clock, deadline)
-    own += [stop, CosineRate(rate, epochs * int(batches.cardinality()), clock, deadline)]
+    steps = int(batches.cardinality())
+    own += [stop, CosineRate(rate, epochs * steps, clock, deadline)]
     if wants_progress(verbose):
         live = NotebookProgress if "ipykernel" in sys.modules else Progress
         own.append(live(title, epochs, clock))
     began, why = time.monotonic(), "all epochs done"
     try:
-        network.fit(
-            untuned(batches),
-            validation_data=None if valid is None else untuned(valid),
-            initial_epoch=start,
-            epochs=epochs,
-            callbacks=[*own, *callbacks],
-            shuffle=False,  # a dataset shuffles itself
-            verbose=0,
-        )
+        # one iterator for all passes, since a new one makes its functions ready anew; several steps at once need an end
+        at_once = network.steps_per_execution > 1
+        with one_of_many():
+            network.fit(
+                untuned(batches if at_once else batches.repeat()),
+                steps_per_epoch=None if at_once else steps,
+                validation_data=None if valid is None else untuned(valid),
+                initial_epoch=start,
+                epochs=epochs,
+                callbacks=[*own, *callbacks],
+                shuffle=False,  # a dataset shuffles itself
+                verbose=0,
+            )
         if stop.out_of_time:
             why = "the minutes were used up"
         elif stop.not_a_number:

@@ -1,6 +1,7 @@
 """Training: the clock, the best weights, early and NaN stop, interruptions, and going on after a crash."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.data.ops.iterator_ops import OwnedIterator
 
 import apptemplates as at
 from apptemplates import training
@@ -375,6 +377,47 @@ def test_a_step_is_traced_once(monkeypatch):
     monkeypatch.setattr(model, "train_step", lambda data, step=model.train_step: (traced.append(1), step(data))[1])
     run(model)
     assert len(traced) == 1
+    weights = model.get_weights()
+    run(model, objective=None, epochs=1)  # goes on with what it was compiled with
+    assert len(traced) == 1 and not np.array_equal(model.get_weights()[0], weights[0])
+
+
+def test_what_goes_on_compiled_begins_with_a_new_optimizer():
+    first, again = network(), network()
+    run(first, epochs=2)
+    run(again, epochs=3)
+    again.set_weights(network().get_weights())
+    run(again, epochs=2, objective=None)
+    same(first.get_weights(), again.get_weights(), rtol=1e-5, atol=1e-6)
+
+
+def test_one_iterator_serves_all_passes(monkeypatch):
+    """A new one makes the functions of its dataset ready anew, which takes longer than a pass over few clips."""
+    made = []
+    plain = OwnedIterator._create_iterator
+    monkeypatch.setattr(OwnedIterator, "_create_iterator", lambda one, given: (made.append(1), plain(one, given))[1])
+    monkeypatch.setattr(keras.Model, "evaluate", lambda *a, **k: {"loss": 1.0})
+    once = run(network(), epochs=4)
+    assert len(made) == 1 and len(once["history"]["loss"]) == 4
+    model = network()
+    several = run(model, epochs=4, objective={"optimizer": "adam", "loss": "mse", "steps_per_execution": 3})
+    assert int(model.optimizer.iterations.numpy()) == 4 * 8 and len(several["history"]["loss"]) == 4
+
+
+def test_many_fits_are_no_reason_to_warn():
+    told = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    logger = tf.get_logger()
+    logger.addHandler(handler)
+    try:
+        with training.one_of_many():
+            logger.warning("%d out of the last 9 calls to a step triggered tf.function retracing.", 5)
+            logger.warning("something else")
+        logger.warning("a step triggered tf.function retracing.")
+    finally:
+        logger.removeHandler(handler)
+    assert told == ["something else", "a step triggered tf.function retracing."]
 
 
 # ---- the whole fit ---------------------------------------------------------
@@ -399,6 +442,23 @@ def test_learning_from_the_held_out_rows_too_keeps_the_decision_calibrated(halve
         assert metrics.ece(future["fraud"], chance) < 0.02
         assert 0.5 < chance.mean() / future["fraud"].mean() < 2
         assert metrics.average_precision(future["fraud"], chance) > 3 * future["fraud"].mean()
+
+
+def test_a_refit_that_fails_leaves_what_was_held_against_the_other_rows(halves, monkeypatch):
+    plain, roles = training.run, {"label": "fraud", "entities": ("card",), "epochs": 1}
+    once = at.FraudDetector(**roles, refit=False).fit(halves[1], verbose=0)
+
+    def run(network, given, valid, **more):
+        done = plain(network, given, valid, **more)
+        if valid is None:
+            raise training.TrainingError("the loss was not a number")
+        return done
+
+    monkeypatch.setattr(training, "run", run)
+    app = at.FraudDetector(**roles).fit(halves[1], verbose=0)
+    assert not app.learned_["training"]["refit"]
+    for ours, theirs in zip(app.network_.get_weights(), once.network_.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_fit_keeps_to_its_minutes(halves, monkeypatch):

@@ -1,11 +1,13 @@
 """Every tutorial runs from top to bottom on the data that templates bring along, and is shipped with what it shows."""
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 
 from apptemplates import _catalogue
 
@@ -27,10 +29,19 @@ def test_every_application_has_one():
     assert {"00_start_here", "reading_a_report", "add_a_template"} <= set(NAMES)
 
 
+@pytest.fixture(scope="session")
+def kernel():
+    """One for all, since TensorFlow takes seconds to import."""
+    manager = KernelManager()
+    variables = {name: value for name, value in os.environ.items() if name != "APPTEMPLATES_DATA"}
+    manager.start_kernel(env=variables)
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_it_runs(name, notebooks, monkeypatch):
-    monkeypatch.delenv("APPTEMPLATES_DATA", raising=False)
-    notebook, _ = notebooks.run(FOLDER / f"{name}.ipynb")  # a cell that fails raises
+def test_it_runs(name, notebooks, kernel):
+    notebook, _ = notebooks.run(FOLDER / f"{name}.ipynb", kernel)  # a cell that fails raises
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     told = "".join(one.get("text", "") for cell in code for one in cell.outputs)

@@ -94,7 +94,6 @@ class Recommender(Template):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.learned_: dict[str, Any] = {}
-        self._learning: keras.Model | None = None  # the network whose items the loss needs; in the refit another one
         self._old: Before | None = None  # in finetune, where the folder kept nobody's history
         interactions.refuse_choices(self.name, vars(self))
         roles = ("user", "item", "time", "rating", "item_features")
@@ -303,8 +302,7 @@ class Recommender(Template):
         return self._kind.preprocessor(self.learned_["places"])
 
     def build_network(self, preprocessor: keras.Model) -> keras.Model:
-        self._learning = self._kind.network()
-        return self._learning
+        return self._kind.network()
 
     def passes(self, rows: int) -> int:
         return self._kind.passes(self.epochs)
@@ -313,7 +311,7 @@ class Recommender(Template):
         return (Stage(rate=self._kind.rate),)
 
     def objective(self) -> dict[str, Any]:
-        return self._kind.objective(self._learning or self.network_, self.learning_rate)
+        return self._kind.objective(self.network_, self.learning_rate)
 
     def make_batches(self, part: Part, training: bool) -> Any:
         state = self.remember(part.records, part.state) if training else part.state
@@ -328,7 +326,6 @@ class Recommender(Template):
         return histories.followed(self.remember(part.records, Histories()), part.state, self.catalogue)
 
     def extend_network(self, network: keras.Model, part: Part) -> keras.Model:
-        self._learning = None
         # where the folder kept nobody's history, what was learned of items must not go with the histories
         self._old = None if len(part.state) else Before(self._blend, self.learned_["data"]["rows"])
         liked = histories.liked_names(self.remember(part.records, part.state))
@@ -364,7 +361,6 @@ class Recommender(Template):
         return Judged.of(past, self._followed(valid), self.k, self.learned_["learned"], self.seed)
 
     def finish(self, both: Part) -> None:
-        self._learning = None
         everybody, items = histories.everybody(self.state_, self.catalogue), self.learned_["learned"]
         like, ordered = Closed.of(self.learned_["closed"]), self._kind.ordered
         closed = simple_rankings.learn(everybody, items, like.kind, ordered, like.chosen)

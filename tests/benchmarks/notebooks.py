@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -19,8 +20,11 @@ FOLDER = Path(__file__).parents[2] / "tutorials"
 LIMIT = 600  # seconds of a cell
 
 
-def run(path: Path) -> tuple[nbformat.NotebookNode, float]:
+def run(path: Path, kernel: Any = None) -> tuple[nbformat.NotebookNode, float]:
     """A notebook with what its cells gave, in an empty folder, and the seconds it took.
+
+    Args:
+        kernel: The manager of a running one, whose names are forgotten first; by default a new one.
 
     Raises:
         CellExecutionError: A cell failed.
@@ -29,7 +33,16 @@ def run(path: Path) -> tuple[nbformat.NotebookNode, float]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
-        NotebookClient(notebook, timeout=LIMIT, resources={"metadata": {"path": place}}).execute()
+        if kernel is not None:
+            client = kernel.client()
+            client.start_channels()
+            client.wait_for_ready(timeout=LIMIT)
+            code = f"import os\nos.chdir({place!r})\n%reset -f"
+            reply = client.execute_interactive(code, store_history=False, timeout=LIMIT)
+            client.stop_channels()
+            if reply["content"]["status"] != "ok":
+                raise RuntimeError(f"the kernel does not go on: {reply['content']}")
+        NotebookClient(notebook, km=kernel, timeout=LIMIT, resources={"metadata": {"path": place}}).execute()
     return notebook, time.perf_counter() - began
 
 
