@@ -1,5 +1,6 @@
 """From labelled records to pairs of them, and to batches that hold several of each label."""
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +28,24 @@ def drawn(labels: np.ndarray, each: int, strangers: int, seed: int) -> tuple[np.
     other = two_labels(place, strangers, rng)
     pairs = np.concatenate([same, other])
     return pairs[:, 0], pairs[:, 1], np.repeat([1.0, 0.0], [len(same), len(other)])
+
+
+def distinct(*columns: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Which rows of columns (n, ...) are equal, without holding them in memory where they are in a file.
+
+    Returns:
+        (firsts, which): column and row of the first of all that are equal, and for each row of each column (columns, n)
+        which of these it equals.
+    """
+    number: dict[bytes, int] = {}
+    firsts: list[tuple[int, int]] = []
+    which = np.empty((len(columns), len(columns[0])), int)
+    for place in np.ndindex(*which.shape):
+        mark = hashlib.sha256(columns[place[0]][place[1]].tobytes()).digest()
+        which[place] = number.setdefault(mark, len(number))
+        if len(number) > len(firsts):
+            firsts.append((place[0], place[1]))
+    return firsts, which
 
 
 def one_label(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -165,7 +165,12 @@ def respond(inputs: Mapping[str, np.ndarray], call: Any) -> dict[str, np.ndarray
     starts = range(0, max(n, 1), TOGETHER)
     parts = [call({name: column[start : start + TOGETHER] for name, column in inputs.items()}) for start in starts]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {"similarity": whole["similarity"].astype("float64"), "match": whole["match"].astype(bool)}
+    return answers(whole["similarity"], whole["match"])
+
+
+def answers(similarity: np.ndarray, match: np.ndarray) -> dict[str, np.ndarray]:
+    """Answer columns from similarities (n,) and whether each is a match."""
+    return {"similarity": similarity.astype("float64"), "match": match.astype(bool)}
 
 
 def named(gallery: Gallery, vectors: np.ndarray, k: int, threshold: float) -> dict[str, np.ndarray]:

@@ -69,3 +69,12 @@ def test_a_batch_holds_several_of_each_person_side_by_side():
     often = np.bincount(person[np.concatenate(batches)], minlength=5)
     assert often[2] > often[4] > often[0] > 0  # the more records the more often, yet not in proportion
     assert often[2] < 20 * often[0]
+
+
+def test_equal_pictures_are_found_across_both_sides():
+    pictures = np.arange(4 * 6, dtype=np.uint8).reshape(4, 2, 3)
+    firsts, which = pairs.distinct(pictures[[0, 1, 0, 2]], pictures[[1, 1, 3, 0]])
+    assert firsts == [(0, 0), (0, 1), (0, 3), (1, 2)]
+    np.testing.assert_array_equal(which, [[0, 1, 0, 2], [1, 1, 3, 0]])
+    firsts, which = pairs.distinct(pictures[:0], pictures[:0])
+    assert firsts == [] and which.shape == (2, 0)

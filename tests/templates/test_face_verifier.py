@@ -84,6 +84,28 @@ def test_error_rates_are_given_by_group(app, parts):
     assert set(report.groups["side"].table["group"]) >= {"even", "odd", "of two groups"}
 
 
+def test_pictures_of_many_pairs_are_looked_at_once(app, parts, monkeypatch):
+    queries, _ = app.make_trials(app.record.check("t", parts[1])[0])
+    inputs = {name: app.prepare(queries, app.state_)[name] for name in ("first", "second")}
+    plain, looked = app._directions(app.model_), []
+
+    def directions(given):
+        looked.append(len(given["image"]))
+        return plain(given)
+
+    monkeypatch.setattr(app, "_directions", lambda model: directions)
+    once = app.respond(inputs, app.call_, app.state_)
+    assert looked == [len(parts[1]["image"])]
+    each = app.respond(inputs, lambda asked: app.call_(asked), app.state_)  # as any other form is asked
+    assert looked == [len(parts[1]["image"])] and once.keys() == each.keys()
+    np.testing.assert_allclose(once["similarity"], each["similarity"], atol=1e-5)
+    assert (once["match"] == each["match"]).mean() > 0.99
+    alone = {name: column[:1] for name, column in inputs.items()}
+    np.testing.assert_allclose(app.respond(alone, app.call_, None)["similarity"], each["similarity"][:1], atol=1e-5)
+    nobody = {name: column[:0] for name, column in inputs.items()}
+    assert len(app.respond(nobody, app.call_, None)["similarity"]) == 0
+
+
 def test_a_looser_policy_accepts_more(app, parts):
     queries, truth = app.make_trials(app.record.check("test", parts[1])[0])
     strict = app.predict(queries)["match"].sum()
