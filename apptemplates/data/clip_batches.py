@@ -54,11 +54,15 @@ class ClipBatches:
             training: Whether clips are shuffled and varied.
             loose: (c,) bool, which classes are no word that must stay whole.
         """
-        given = batches.shuffled(clips, target, batch_size, weight=weight, training=training, seed=self.seed)
-        if training:
-            given = sound_augment.augment(given, self.choices, self.rate, self.noise(), self.seed, loose)
+        if not training:
+            parts = (clips[start : start + AT_ONCE] for start in range(0, len(clips), AT_ONCE))
+            pictures = np.concatenate([np.asarray(self.preprocessor({"sound": part})) for part in parts])
+            repeated = np.repeat(target[:, None], members, axis=1)
+            return batches.shuffled(pictures, repeated, batch_size, weight=weight, training=False, seed=self.seed)
+        given = batches.shuffled(clips, target, batch_size, weight=weight, training=True, seed=self.seed)
+        given = sound_augment.augment(given, self.choices, self.rate, self.noise(), self.seed, loose)
         given = given.map(self._pictured, num_parallel_calls=2)
-        given = sound_augment.hide(given, self.choices, self.seconds, self.seed) if training else given.cache()
+        given = sound_augment.hide(given, self.choices, self.seconds, self.seed)
 
         def for_all(picture: Any, target: Any, *weight: Any) -> Any:
             return picture, keras.ops.repeat(target[:, None], members, axis=1), *weight
