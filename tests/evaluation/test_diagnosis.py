@@ -207,4 +207,4 @@ def test_pictures_under_another_persons_name_are_suspects():
     learned = app.split(app.record.check("test", records)[0])[0]
     spoilt = {records["image"][row].tobytes() for row in wrong}
     hits = [learned["image"][row].tobytes() in spoilt for row in told["row"][: len(wrong)]]
-    assert np.mean(hits) > 0.5  # a share of .05 by chance
+    assert np.mean(hits) > 0.3  # a share of .05 by chance, and two of six once in 30 times

@@ -188,7 +188,8 @@ def test_words_that_are_missing_are_made(spare, clips):
 
 def test_weights_of_clips_count(spare, clips):
     said = spare.predict(clips)["command"]
-    assert not said.isin(["left", "stop", "yes"]).any()  # they did not count
+    share = np.isin(clips["command"], ["left", "stop", "yes"]).mean()
+    assert said.isin(["left", "stop", "yes"]).mean() < share / 4  # they did not count; hardly any is said by chance
 
 
 def test_who_spoke_is_never_on_both_sides(clips):
