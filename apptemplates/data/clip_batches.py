@@ -58,7 +58,8 @@ class ClipBatches:
             parts = (clips[start : start + AT_ONCE] for start in range(0, len(clips), AT_ONCE))
             pictures = np.concatenate([np.asarray(self.preprocessor({"sound": part})) for part in parts])
             repeated = np.repeat(target[:, None], members, axis=1)
-            return batches.shuffled(pictures, repeated, batch_size, weight=weight, training=False, seed=self.seed)
+            at_once = 8 * batch_size  # no gradients take room
+            return batches.shuffled(pictures, repeated, at_once, weight=weight, training=False, seed=self.seed)
         given = batches.shuffled(clips, target, batch_size, weight=weight, training=True, seed=self.seed)
         given = sound_augment.augment(given, self.choices, self.rate, self.noise(), self.seed, loose)
         given = given.map(self._pictured, num_parallel_calls=2)
