@@ -250,6 +250,11 @@ def check_explanation(case: Case) -> None:
     expect(report.notes[randomised.NOTE].value < 0.9, "the explanation stays the same when the weights are shuffled")
 
 
+def fresh_process(code: str) -> subprocess.CompletedProcess[str]:
+    """What a program says in a process of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
 def check_saved(case: Case) -> None:
     """A saved folder gives the same answers in a fresh process, holds no pickle, and opens in Keras' safe mode."""
     import keras
@@ -275,7 +280,7 @@ def check_saved(case: Case) -> None:
             f"frame = Template.load({str(folder)!r}).predict(queries)\n"
             f'frame.to_csv({str(answers)!r}, index=False, float_format="%.9g")\n'
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = fresh_process(code)
         expect(done.returncode == 0, f"a fresh process could not load it: {done.stderr[-600:]}")
         import pandas
 

@@ -1,7 +1,11 @@
 """What every test shares: a quiet TensorFlow on the CPU, and the real data where the machine has it."""
 
 import gc
+import multiprocessing
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # Set before anything imports Keras or TensorFlow.
@@ -36,6 +40,53 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return f"{file} {entry}"
 
     return BySharing(config, log)  # type: ignore[no-untyped-call]
+
+
+BEGIN = """
+import os, sys
+for stream, file in ((1, {out!r}), (2, {err!r})):
+    os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), stream)
+os.chdir({cwd!r})
+sys.argv, sys.path[:0] = {argv!r}, {path!r}
+sys.dont_write_bytecode = True
+del os, sys
+"""
+
+
+@pytest.fixture(scope="session")
+def start_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[multiprocessing.Process, Path]]:
+    """Runs a program in a process of its own, like `python -c`, that need not import TensorFlow first.
+
+    It is forked from one that has imported what others wrote, nothing of this package, and done nothing else. Gives
+    the process and the folder of what it says, `out` and `err`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tensorflow", "keras", "pandas", "pyarrow.parquet", "sklearn.linear_model"])
+
+    def start(code: str, *words: object, cwd: object = ".", path: tuple[object, ...] = ()) -> tuple:
+        said = tmp_path_factory.mktemp("said")
+        begin = BEGIN.format(
+            out=str(said / "out"), err=str(said / "err"), cwd=str(cwd), argv=["-c", *map(str, words)],
+            path=list(map(str, path)),
+        )  # fmt: skip
+        process = context.Process(target=exec, args=(begin + code, {"__name__": "__main__"}))
+        process.start()
+        return process, said
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_process(start_process: Callable[..., tuple]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """As `start_process`, with what became of it."""
+
+    def whole(code: str, *words: object, **place: object) -> subprocess.CompletedProcess[str]:
+        process, said = start_process(code, *words, **place)
+        process.join()
+        out, err = ((said / name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess([sys.executable, "-c", code, *words], process.exitcode, out, err)
+
+    return whole
 
 
 @pytest.fixture(scope="session")

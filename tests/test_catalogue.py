@@ -5,6 +5,7 @@ import importlib
 
 import pytest
 
+from apptemplates import testing
 from apptemplates._catalogue import ENTRIES
 from apptemplates.template import Template
 from apptemplates.testing import CHECKS, Case
@@ -25,5 +26,6 @@ def test_the_example_in_its_docstring_does_as_it_says(case, monkeypatch):
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_contract(case, check):
+def test_contract(case, check, run_process, monkeypatch):
+    monkeypatch.setattr(testing, "fresh_process", run_process)  # not to wait for TensorFlow
     check(case)

@@ -188,7 +188,7 @@ def test_reader_that_has_seen_enough(place):
     assert "oneDNN" not in done.stderr
 
 
-def test_interrupted_training_saves_the_best_so_far(place):
+def test_interrupted_training_saves_the_best_so_far(place, start_process):
     pd.DataFrame(synthetic.payments(n=6000, seed=2)).to_csv(place / "many.csv", index=False)
     roles = [*ROLES[:-1], "100000", "--batch-size", "64", "--no-refit"]
     words = [
@@ -201,13 +201,11 @@ def test_interrupted_training_saves_the_best_so_far(place):
         "--checkpoint",
         place / "c",
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "apptemplates.cli", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process, said = start_process("import sys; from apptemplates.cli import main; sys.exit(main())", *words)
     deadline = time.monotonic() + 60
     while not list(place.glob("c/*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err.decode()
+    process.join(60)
+    assert process.exitcode == 0, (said / "err").read_text()
     assert (place / "stopped" / "manifest.json").exists()

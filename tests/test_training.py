@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 import types
@@ -322,18 +321,18 @@ def epoch_of(file):
         return 0
 
 
-def test_a_killed_fit_goes_on_from_its_last_epoch(tmp_path):
+def test_a_killed_fit_goes_on_from_its_last_epoch(tmp_path, start_process):
     folder = tmp_path / "checkpoint"
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stderr=subprocess.PIPE, text=True)
+    child, said = start_process(CHILD, folder)
     try:
         until = time.monotonic() + 120
         while epoch_of(folder / "search.npz") < 2:
-            assert child.poll() is None, child.stderr.read()
+            assert child.is_alive(), (said / "err").read_text()
             assert time.monotonic() < until, "no second epoch in two minutes"
             time.sleep(0.05)
     finally:
         os.kill(child.pid, signal.SIGKILL)
-        child.communicate()
+        child.join()
     reached = epoch_of(folder / "search.npz")
     assert 2 <= reached < 12
 

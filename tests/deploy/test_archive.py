@@ -7,7 +7,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 import zipfile
 from types import SimpleNamespace
@@ -476,9 +475,9 @@ KILLED = """
 
 
 @pytest.mark.parametrize("moment", ["in the middle", "between the renames"])
-def test_kill_leaves_the_old_folder(toy, saved, moment):
+def test_kill_leaves_the_old_folder(toy, saved, moment, run_process):
     program = textwrap.dedent(KILLED).format(here=os.path.dirname(__file__), moment=moment, target=str(saved))
-    died = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    died = run_process(program)
     assert died.returncode == -signal.SIGKILL, died.stderr
     np.testing.assert_allclose(scores(load(saved, Toy)), scores(toy), atol=1e-6)
     left = next(saved.parent.glob(".toy.*.saving"))

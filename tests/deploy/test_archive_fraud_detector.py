@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -31,7 +29,7 @@ def folder(fitted, tmp_path_factory):
     return place / "saved"
 
 
-def test_a_fresh_process_answers_the_same(fitted, folder):
+def test_a_fresh_process_answers_the_same(fitted, folder, run_process):
     app, _ = fitted
     program = f"""
 import apptemplates as at
@@ -40,7 +38,8 @@ answers = app.predict({str(folder.parent / "later.parquet")!r})
 answers.to_parquet({str(folder.parent / "answers.parquet")!r})
 assert app.fast_ is not None and app.fast_.form == {app._fast().form!r}
 """
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = run_process(program)
+    assert done.returncode == 0, done.stderr
     there, here = pd.read_parquet(folder.parent / "answers.parquet"), app.predict(folder.parent / "later.parquet")
     np.testing.assert_allclose(there["probability"], here["probability"], atol=1e-6)
     assert (there["alarm"] == here["alarm"]).all() and (there["problem"] == here["problem"]).all()

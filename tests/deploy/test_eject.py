@@ -1,9 +1,7 @@
 """A model as source of one's own: it needs nothing of this package, answers alike, and goes on learning."""
 
-import os
 import shutil
 import subprocess
-import sys
 import wave
 from pathlib import Path
 
@@ -93,7 +91,7 @@ def written(name, place):
     return place / "queries.csv", place / "records.csv"
 
 
-BOTH = """
+ONE_BY_ONE = """
 import runpy, sys
 for words in {}:
     sys.argv = words
@@ -101,18 +99,22 @@ for words in {}:
 """
 
 
-def run(folder, *scripts):
-    """Scripts of the folder one after the other in one process, where this package can not be imported."""
-    blocked = folder.parent / "blocked"
-    blocked.mkdir(exist_ok=True)
-    (blocked / "apptemplates.py").write_text("raise ImportError('not here')")
-    quiet = {**os.environ, "PYTHONPATH": str(blocked), "PYTHONDONTWRITEBYTECODE": "1"}
-    code = BOTH.format([list(map(str, words)) for words in scripts])
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=quiet, capture_output=True, text=True)
+@pytest.fixture
+def scripts_of(run_process, tmp_path):
+    """Runs scripts of a folder one after the other in one process, where this package can not be imported."""
+
+    def go(folder, *scripts):
+        blocked = tmp_path / "blocked"
+        blocked.mkdir(exist_ok=True)
+        (blocked / "apptemplates.py").write_text("raise ImportError('not here')")
+        code = ONE_BY_ONE.format([list(map(str, words)) for words in scripts])
+        return run_process(code, cwd=folder, path=("", blocked))
+
+    return go
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_answers_as_the_template_and_learns_on(name, tmp_path, monkeypatch):
+def test_it_answers_as_the_template_and_learns_on(name, scripts_of, tmp_path, monkeypatch):
     monkeypatch.setattr(eject, "_check", lambda name, made: None)  # its own test runs below, with the other scripts
     app, folder = at.load(name), tmp_path / "mine"
     asked, records = written(name, tmp_path)
@@ -127,7 +129,7 @@ def test_it_answers_as_the_template_and_learns_on(name, tmp_path, monkeypatch):
         ).returncode
     )
     more = ["--fresh"] if name == "risk_scorer" else []
-    done = run(folder, ["test_model.py"], ["train.py", records, "--epochs", "2", *more], ["predict.py", asked])
+    done = scripts_of(folder, ["test_model.py"], ["train.py", records, "--epochs", "2", *more], ["predict.py", asked])
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("the same to 1e-5")
     learning, told, answers = done.stdout.partition("--weights trained.npz\n")
@@ -146,17 +148,17 @@ def test_it_answers_as_the_template_and_learns_on(name, tmp_path, monkeypatch):
     assert all((before[part] == after[part]).all() for part in before.files if part.startswith("temperature"))
 
 
-def test_what_is_wrong_is_said_in_one_sentence(tmp_path, capsys):
+def test_what_is_wrong_is_said_in_one_sentence(scripts_of, tmp_path, capsys):
     folder = tmp_path / "mine"
     assert main(["eject", "risk_scorer", str(folder)]) == 0
     assert f"{folder}" in capsys.readouterr().err
     assert main(["eject", "risk_scorer", str(folder)]) == 1
     assert "is there already and holds something; give a new place." in capsys.readouterr().err
     pd.DataFrame([person(0)]).drop(columns="age").to_csv(tmp_path / "queries.csv", index=False)
-    done = run(folder, ["predict.py", tmp_path / "queries.csv"])
+    done = scripts_of(folder, ["predict.py", tmp_path / "queries.csv"])
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("RiskScorer: ")
     assert "'age'" in done.stderr
-    done = run(folder, ["train.py", tmp_path / "nowhere.csv"])
+    done = scripts_of(folder, ["train.py", tmp_path / "nowhere.csv"])
     assert done.returncode == 1 and "there is no" in done.stderr.splitlines()[-1] and len(done.stdout) == 0
 
 
