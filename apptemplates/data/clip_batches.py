@@ -9,7 +9,7 @@ import numpy as np
 
 from apptemplates.data import batches, sound_augment
 
-AT_ONCE = 256
+AT_ONCE = 64  # clips; what is made of more no longer fits into the caches of a CPU
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from apptemplates.deploy import saved_graph
 from apptemplates.deploy.rows import FEW, MANY, Table, asked, filled, parts, resized
 
 CHUNK = 8192  # rows at a time, at most
-BYTES = 64e6  # of inputs at a time, at most
+BYTES = 4e6  # of inputs at a time, at most: what is made of more no longer fits into the caches of a CPU
 TOLERANCE = 1e-4
 NARROW = 256  # values in a row of all inputs: up to so many, one call for several rows beats as many calls
 ONNX = {"float": "float32", "double": "float64"}  # what ONNX calls otherwise than NumPy
@@ -180,7 +180,7 @@ def narrow(model: Any) -> bool:
 def batch(model: Any) -> Callable[[Table], Table]:
     """The answers to many queries: a function from a prepared table to raw answers.
 
-    The graph is compiled by the first call, once for any number of rows, and run on at most 8,192 rows or 64 MB of
+    The graph is compiled by the first call, once for any number of rows, and run on at most 8,192 rows or 4 MB of
     inputs at a time, so memory stays bounded.
 
     Args:
