@@ -35,7 +35,7 @@ def test_what_it_writes_fits_together(name, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["RiskScorer", "MedicalScanClassifier"])
 def test_it_learns_and_answers(name, run_process, tmp_path):
     folder = project.new(getattr(at, name), tmp_path / "mine")
-    done = run_process(SCRIPT, "train.py", "0.15", cwd=folder, path=("",))
+    done = run_process(SCRIPT, "train.py", "0.05", cwd=folder, path=("",))
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").stat().st_size > 10_000
     asked = "data/records.csv" if name == "RiskScorer" else "data"

@@ -115,7 +115,7 @@ def test_what_is_no_sound_says_why_and_the_rest_is_answered(app, clips, value, r
 def test_a_data_set_of_tfds(tmp_path, monkeypatch):
     import tensorflow_datasets as tfds
 
-    made = synthetic_sounds.commands(210)
+    made = synthetic_sounds.commands(120)
 
     class TinySpeech(tfds.core.GeneratorBasedBuilder):  # with the features of TFDS' speech_commands
         VERSION = tfds.core.Version("1.0.0")
