@@ -233,7 +233,7 @@ def without(owner: str, gallery: Gallery, name: str) -> Gallery:
     """The gallery without a person; raises DataError where nobody of that name is enrolled."""
     if name not in gallery.names:
         raise DataError(
-            f"{owner}: nobody called {name!r} is enrolled{nearest(str(name), gallery.names) or ';'} "
+            f"{owner}: nobody called {name!r} is enrolled{nearest(str(name), gallery.names)}; "
             f"the gallery holds {len(gallery):,} people."
         )
     return gallery.forgotten(name)

@@ -93,7 +93,7 @@ class FaceVerifier(Template):
         arguments.one_role_each(self.name, {"image": self.image, "person": self.person}, set())
         if self.backbone not in BACKBONES:
             raise ValueError(
-                f"{self.name}: there is no backbone {self.backbone!r}{nearest(self.backbone, BACKBONES) or ';'} "
+                f"{self.name}: there is no backbone {self.backbone!r}{nearest(self.backbone, BACKBONES)}; "
                 f"it takes {' or '.join(map(repr, BACKBONES))}."
             )
         if self.size is not None and (self.size < 24 or self.backbone == "dlib"):

@@ -296,7 +296,7 @@ def test_names_must_be_names(gallery, parts):
 
 
 def test_choices_that_do_not_go_together_are_refused():
-    with pytest.raises(ValueError, match="there is no backbone 'smal'; did you mean 'small'"):
+    with pytest.raises(ValueError, match=r"there is no backbone 'smal'; did you mean 'small'\?; it takes"):
         at.FaceVerifier(backbone="smal")
     with pytest.raises(ValueError, match="size must be at least 24 pixels"):
         at.FaceVerifier(size=8)
