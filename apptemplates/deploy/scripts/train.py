@@ -33,6 +33,7 @@ if __name__ == "__main__":
     train, valid = order[held_out:], order[:held_out]
     rate = keras.optimizers.schedules.CosineDecay(given.rate, max(1, given.epochs * len(train) // task.BATCH))
     network.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
+    network.optimizer.build(network.trainable_variables)  # a first step that makes them itself takes longer
     network.fit(
         features[train],
         target[train],
