@@ -303,7 +303,8 @@ class VoiceCommandRecognizer(Template):
             return model
         rng = np.random.default_rng(self.seed)
         peaks, hours = self._peaks(fast.batch(model), clips, spoken, self._noise(), rng)
-        means, spread = self._moments(self.network_, clips[known], truth, min(8, max(1, 1000 // max(1, len(clips)))))
+        copies = min(8, max(1, 1000 // max(1, len(clips))))  # where there are few, more would tell little that is new
+        means, spread = self._moments(self.network_, clips[known], truth, copies)
         self.valid_ = {
             "false accepts": peaks,
             "hours": np.array(hours),

@@ -150,6 +150,8 @@ def test_it_answers_as_the_template_and_learns_on(name, scripts_of, tmp_path, mo
 
 def test_what_is_wrong_is_said_in_one_sentence(scripts_of, tmp_path, capsys):
     folder = tmp_path / "mine"
+    (tmp_path / "ours.py").write_text("import apptemplates")
+    assert "not here" in scripts_of(tmp_path, ["ours.py"]).stderr  # or the tests here would show nothing
     assert main(["eject", "risk_scorer", str(folder)]) == 0
     assert f"{folder}" in capsys.readouterr().err
     assert main(["eject", "risk_scorer", str(folder)]) == 1
