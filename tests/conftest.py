@@ -89,6 +89,25 @@ def run_process(start_process: Callable[..., tuple]) -> Callable[..., subprocess
     return whole
 
 
+ONE_BY_ONE = """
+import runpy, sys
+for words in {}:
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="session")
+def run_scripts(run_process: Callable[..., subprocess.CompletedProcess]) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs scripts of a folder one after the other in one process, as `run_process`."""
+
+    def whole(folder: Path, *scripts: list[object], path: tuple[object, ...] = ()) -> subprocess.CompletedProcess:
+        code = ONE_BY_ONE.format([list(map(str, words)) for words in scripts])
+        return run_process(code, cwd=folder, path=("", *path))
+
+    return whole
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets named by APPTEMPLATES_DATA; skips the test where there is none."""

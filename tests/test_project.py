@@ -10,11 +10,6 @@ import apptemplates as at
 from apptemplates import _catalogue, project
 from apptemplates.cli import main
 
-SCRIPT = """
-import runpy, sys
-del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 NAMES = [entry.name for entry in _catalogue.ENTRIES]
 
 
@@ -33,13 +28,13 @@ def test_what_it_writes_fits_together(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["RiskScorer", "MedicalScanClassifier"])
-def test_it_learns_and_answers(name, run_process, tmp_path):
+def test_it_learns_and_answers(name, run_scripts, tmp_path):
     folder = project.new(getattr(at, name), tmp_path / "mine")
-    done = run_process(SCRIPT, "train.py", "0.05", cwd=folder, path=("",))
+    done = run_scripts(folder, ["train.py", "0.05"])
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").stat().st_size > 10_000
     asked = "data/records.csv" if name == "RiskScorer" else "data"
-    done = run_process(SCRIPT, "predict.py", asked, cwd=folder, path=("",))
+    done = run_scripts(folder, ["predict.py", asked])
     assert done.returncode == 0, done.stderr
     answers = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(answers) > 100 and all(row["problem"] == "" and 0 <= float(row["probability"]) <= 1 for row in answers)

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import wave
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -91,26 +92,12 @@ def written(name, place):
     return place / "queries.csv", place / "records.csv"
 
 
-ONE_BY_ONE = """
-import runpy, sys
-for words in {}:
-    sys.argv = words
-    runpy.run_path(words[0], run_name="__main__")
-"""
-
-
 @pytest.fixture
-def scripts_of(run_process, tmp_path):
-    """Runs scripts of a folder one after the other in one process, where this package can not be imported."""
-
-    def go(folder, *scripts):
-        blocked = tmp_path / "blocked"
-        blocked.mkdir(exist_ok=True)
-        (blocked / "apptemplates.py").write_text("raise ImportError('not here')")
-        code = ONE_BY_ONE.format([list(map(str, words)) for words in scripts])
-        return run_process(code, cwd=folder, path=("", blocked))
-
-    return go
+def scripts_of(run_scripts, tmp_path):
+    """Runs scripts of a folder where this package can not be imported."""
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "apptemplates.py").write_text("raise ImportError('not here')")
+    return partial(run_scripts, path=(tmp_path / "blocked",))
 
 
 @pytest.mark.parametrize("name", NAMES)
